@@ -1,0 +1,1 @@
+"""Ship an image tag through GitOps, know that it is live, and put it back if it is not."""

@@ -1,0 +1,168 @@
+"""The Argo CD Application's specification, as its manifest in git and its API have it.
+
+Unknown fields are ignored and missing ones have Kubernetes' meaning of absent. The status half,
+which only the API has, is in `plate_release.argocd.status`.
+Source: argo-cd pkg/apis/application/v1alpha1/types.go.
+"""
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
+
+
+class Wire(BaseModel):
+    """A frozen model of an object as Kubernetes writes it: camelCase, open to new fields."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+def _absent_is_empty(value: Any) -> Any:
+    return () if value is None else value
+
+
+# Kubernetes writes an empty list as null or leaves it out.
+Many = Annotated[tuple[T, ...], BeforeValidator(_absent_is_empty)]
+Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+
+
+class HelmParameter(Wire):
+    """One `--set` (or `--set-string`) of the Application."""
+
+    name: Text = ""
+    value: Text = ""
+    force_string: bool = False
+
+
+class HelmFileParameter(Wire):
+    """One `--set-file` of the Application."""
+
+    name: Text = ""
+    path: Text = ""
+
+
+class HelmOptions(Wire):
+    """`source.helm`."""
+
+    value_files: Many[str] = ()
+    ignore_missing_value_files: bool = False
+    values: Text = ""
+    values_object: dict[str, Any] | None = None
+    parameters: Many[HelmParameter] = ()
+    file_parameters: Many[HelmFileParameter] = ()
+    release_name: Text = ""
+    namespace: Text = ""
+    skip_crds: bool = False
+    skip_schema_validation: bool = False
+    skip_tests: bool = False
+    kube_version: Text = ""
+    api_versions: Many[str] = ()
+
+
+class Source(Wire):
+    """One entry of `spec.source` / `spec.sources`."""
+
+    repo_url: Text = Field(default="", alias="repoURL")
+    path: Text = ""
+    target_revision: Text = ""
+    chart: Text = ""
+    ref: Text = ""
+    helm: HelmOptions | None = None
+    kustomize: dict[str, Any] | None = None
+    directory: dict[str, Any] | None = None
+    plugin: dict[str, Any] | None = None
+
+
+class Destination(Wire):
+    """`spec.destination`."""
+
+    server: Text = ""
+    name: Text = ""
+    namespace: Text = ""
+
+
+class Backoff(Wire):
+    """`retry.backoff`; durations as Go writes them."""
+
+    duration: Text = "5s"
+    factor: int | None = 2
+    max_duration: Text = "3m"
+
+
+class Retry(Wire):
+    """`syncPolicy.retry`."""
+
+    limit: int = 5
+    backoff: Backoff = Backoff()
+    refresh: bool = False
+
+
+class Automated(Wire):
+    """`syncPolicy.automated`; present and not disabled means automated sync is on."""
+
+    prune: bool = False
+    self_heal: bool = False
+    allow_empty: bool = False
+    enabled: bool | None = None
+
+
+class SyncPolicy(Wire):
+    """`spec.syncPolicy`."""
+
+    automated: Automated | None = None
+    retry: Retry | None = None
+    sync_options: Many[str] = ()
+
+
+class ApplicationSpec(Wire):
+    """`spec` of an Application."""
+
+    project: Text = "default"
+    source: Source | None = None
+    sources: Many[Source] = ()
+    source_hydrator: dict[str, Any] | None = None
+    destination: Destination = Destination()
+    sync_policy: SyncPolicy = SyncPolicy()
+
+    @property
+    def all_sources(self) -> tuple[Source, ...]:
+        """The sources in the order of the spec, whichever field holds them."""
+        if self.sources:
+            return self.sources
+        return (self.source,) if self.source else ()
+
+    @property
+    def automated(self) -> bool:
+        """Whether Argo CD syncs a new revision by itself."""
+        policy = self.sync_policy.automated
+        return policy is not None and policy.enabled is not False
+
+
+class ObjectMeta(Wire):
+    """The metadata that this tool reads."""
+
+    name: Text = ""
+    namespace: Text = ""
+    uid: Text = ""
+    resource_version: Text = ""
+    generation: int | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    creation_timestamp: Text = ""
+    deletion_timestamp: Text = ""
+
+
+class Application(Wire):
+    """An Application's metadata and spec, wherever it was read."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ApplicationSpec = ApplicationSpec()
+
+    @property
+    def name(self) -> str:
+        """The Application's name."""
+        return self.metadata.name

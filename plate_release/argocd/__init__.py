@@ -1,0 +1,1 @@
+"""Argo CD: client, stream, typed status, and the verdict."""

@@ -1,0 +1,1 @@
+"""From an Application to its chart, its values, what it renders and how that changes."""

@@ -1,0 +1,1 @@
+"""The GitHub runner's protocol."""

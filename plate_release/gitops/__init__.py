@@ -1,0 +1,1 @@
+"""The GitOps repository: views, commits, the safe push, the ledger."""

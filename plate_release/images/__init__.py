@@ -1,0 +1,1 @@
+"""Image references, tag policy, and the registry's word that an image exists."""

@@ -1,0 +1,1 @@
+"""Find a scalar in YAML and splice it; nothing else in the file changes."""
