@@ -1,0 +1,140 @@
+"""What a person sees: a line per service while it goes on, then the difference and a table."""
+
+import sys
+from typing import Self, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from plate_release.model import Finding, Outcome
+from plate_release.report.untrusted import terminal
+from plate_release.result import Moment, Result, ServiceResult, Watched
+
+_GOOD = {Outcome.RELEASED, Outcome.PLANNED, Outcome.UNCHANGED, Outcome.UNWATCHED}
+_COLOUR = {"error": "red", "warning": "yellow", "info": "cyan"}
+# A rendered difference longer than a screen is cut, unless asked for whole with -v.
+_SCREEN = 60
+
+
+def text(value: str, style: str = "") -> Text:
+    """Text from outside, made safe and never read as markup."""
+    return Text(terminal(value), style=style)
+
+
+class Progress:
+    """An observer on a terminal (live lines) or a log (a line a change); a context manager."""
+
+    def __init__(self, stream: TextIO, *, no_color: bool = False) -> None:
+        self.console = Console(file=stream, no_color=no_color, highlight=False, soft_wrap=True)
+        self._says: dict[str, str] = {}
+        # Only a real terminal has lines that can be written again.
+        live = self.console.is_terminal and not self.console.is_dumb_terminal
+        self._live = Live(console=self.console, transient=True, auto_refresh=False)
+        self._live_on = live
+
+    def __enter__(self) -> Self:
+        if self._live_on:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live_on:
+            self._live.stop()
+
+    def event(self, moment: Moment) -> None:
+        """Show one line of the timeline."""
+        line = Text(f"{moment.t:7.1f}s  ", style="dim")
+        self.console.print(line.append_text(text(moment.event)))
+
+    def says(self, service: str, said: str) -> None:
+        """Show what a service waits for."""
+        if self._says.get(service) == said:
+            return
+        self._says[service] = said
+        if self._live_on:
+            lines = [_waiting(name, what) for name, what in self._says.items()]
+            self._live.update(Group(*lines), refresh=True)
+        else:
+            self.console.print(_waiting(service, said))
+
+
+def _waiting(service: str, said: str) -> Text:
+    return (
+        Text("   ...    ", style="dim")
+        .append_text(text(service, "bold"))
+        .append_text(text(f"  {said}"))
+    )
+
+
+def show(result: Result, console: Console, *, whole: bool = False) -> None:
+    """Print the end of a run: the difference, the findings, a table and one line."""
+    if result.diff:
+        difference(result.diff, console, whole=whole)
+    for finding in result.findings:
+        console.print(_finding(finding))
+    if result.services:
+        console.print(_table(result))
+    style = "bold green" if result.outcome in _GOOD else "bold red"
+    console.print(text(headline(result), style))
+
+
+def difference(diff: str, console: Console, *, whole: bool) -> None:
+    """Print a unified difference in colour, cut at a screen unless `whole`."""
+    lines = diff.splitlines()
+    shown = lines if whole else lines[:_SCREEN]
+    for line in shown:
+        console.print(text(line, _diff_style(line)))
+    if len(shown) < len(lines):
+        console.print(f"... {len(lines) - len(shown)} more lines; -v shows them", style="dim")
+
+
+def _diff_style(line: str) -> str:
+    if line.startswith(("+++", "---")):
+        return "bold"
+    return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+
+
+def _finding(finding: Finding) -> Text:
+    head = Text(f"{finding.level}: ", style=_COLOUR[finding.level])
+    return head.append_text(text(f"{finding.message} [{finding.code}]"))
+
+
+def _table(result: Result) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("service", "before", "after", "verdict", "seconds", "reason"):
+        table.add_column(column, overflow="fold")
+    for service in result.services:
+        for cells in _rows(service):
+            table.add_row(*cells)
+    return table
+
+
+def _rows(service: ServiceResult) -> list[tuple[Text, ...]]:
+    rows = [_row(service.name, service.before, service.after, service.watched)]
+    if service.revert_commit:
+        rows.append(_row("  rolled back", service.after, service.before, service.revert))
+    return rows
+
+
+def _row(name: str, before: str, after: str, watched: Watched | None) -> tuple[Text, ...]:
+    verdict, seconds, reason = (
+        (watched.verdict.value, f"{watched.seconds:.1f}", watched.reason)
+        if watched
+        else ("-", "-", "")
+    )
+    return tuple(text(cell) for cell in (name, before, after, verdict, seconds, reason))
+
+
+def headline(result: Result) -> str:
+    """One line that says how it ended."""
+    commit = f" commit {result.commit[:12]}" if result.commit else ""
+    revert = f", reverted by {result.revert_commit[:12]}" if result.revert_commit else ""
+    return f"{result.outcome.value}{commit}{revert} (exit {int(result.exit_code)})"
+
+
+def error(message: str, *, no_color: bool = False) -> None:
+    """Print one error to standard error: what happened, why, what to do."""
+    console = Console(file=sys.stderr, no_color=no_color, highlight=False, soft_wrap=True)
+    console.print(Text("error: ", style="bold red").append_text(text(message)))

@@ -1,0 +1,61 @@
+"""The report as JSON, as other programs read it."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from plate_release.result import Result, ServiceResult, Watched
+
+
+def report(result: Result, *, plan: bool) -> dict[str, Any]:
+    """Return the report's object; `plan` adds the edits and the rendered difference."""
+    several = len({service.repository for service in result.services}) > 1
+    body: dict[str, Any] = {
+        "schema": "plate-release/report/v1",
+        "outcome": result.outcome.value,
+        "exit_code": int(result.exit_code),
+        "environment": result.environment,
+        "dry_run": result.dry_run,
+        "commit": result.commit,
+        "base": result.base,
+        "revert_commit": result.revert_commit,
+        "services": [_service(service, several=several) for service in result.services],
+        "findings": [asdict(finding) for finding in result.findings],
+        "timeline": [asdict(moment) for moment in result.timeline],
+    }
+    if plan:
+        body["edits"] = [
+            {"file": e.file, "line": e.line, "before": e.before, "after": e.after}
+            for e in result.edits
+        ]
+        body["diff"] = result.diff
+    return body
+
+
+def _service(service: ServiceResult, *, several: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        name: getattr(service, name)
+        for name in ("name", "application", "file", "key", "before", "after")
+    }
+    body |= _watched(service.watched)
+    body["revert"] = None if service.revert is None else _watched(service.revert)
+    if several:
+        body |= {
+            "repository": service.repository,
+            "commit": service.commit,
+            "revert_commit": service.revert_commit,
+        }
+    return body
+
+
+def _watched(watched: Watched | None) -> dict[str, Any]:
+    return {
+        "verdict": watched.verdict.value if watched else None,
+        "reason": watched.reason if watched else None,
+        "seconds_to_verdict": round(watched.seconds, 1) if watched else None,
+    }
+
+
+def dump(body: dict[str, Any]) -> str:
+    """One JSON object as text; ASCII, so that no terminal is moved by what it holds."""
+    return json.dumps(body, indent=2)

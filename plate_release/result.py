@@ -1,0 +1,135 @@
+"""What a run ends with, and the journal in which it grows."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from plate_release.errors import ExitCode
+from plate_release.model import Clock, Edit, Finding, Judgement, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One watch's end for one service; `seconds` run from the push."""
+
+    verdict: Judgement
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceResult:
+    """One service of a run."""
+
+    name: str
+    application: str
+    repository: str
+    file: str
+    key: str
+    before: str
+    after: str
+    commit: str | None = None
+    watched: Watched | None = None
+    revert_commit: str | None = None
+    revert: Watched | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the timeline, `t` seconds after the start."""
+
+    t: float
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended, whatever happened; what is not known yet is None or empty."""
+
+    outcome: Outcome
+    exit_code: ExitCode
+    environment: str
+    dry_run: bool = False
+    base: str | None = None
+    services: tuple[ServiceResult, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    timeline: tuple[Moment, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    diff: str = ""
+
+    @property
+    def commit(self) -> str | None:
+        """The first release commit."""
+        return next((s.commit for s in self.services if s.commit), None)
+
+    @property
+    def revert_commit(self) -> str | None:
+        """The first revert commit."""
+        return next((s.revert_commit for s in self.services if s.revert_commit), None)
+
+
+class Observer(Protocol):
+    """Who is told while a run goes on: a terminal, a log, nobody."""
+
+    def event(self, moment: Moment) -> None:
+        """Show one line of the timeline."""
+        ...
+
+    def says(self, service: str, text: str) -> None:
+        """Show what a service is waiting for; the same service's next text replaces it."""
+        ...
+
+
+class Silent:
+    """An observer that shows nothing."""
+
+    def event(self, moment: Moment) -> None:
+        """Show nothing."""
+
+    def says(self, service: str, text: str) -> None:
+        """Show nothing."""
+
+
+@dataclass(slots=True)
+class Journal:
+    """Grows a Result while a run goes on, and tells the observer."""
+
+    clock: Clock
+    observer: Observer
+    result: Result
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock.now()
+
+    def event(self, text: str) -> None:
+        """Add a line to the timeline."""
+        moment = Moment(round(self.clock.now() - self.started, 1), text)
+        self.result = replace(self.result, timeline=(*self.result.timeline, moment))
+        self.observer.event(moment)
+
+    def find(self, *findings: Finding) -> None:
+        """Add findings, each once."""
+        known = self.result.findings
+        new = tuple(dict.fromkeys(f for f in findings if f not in known))
+        self.result = replace(self.result, findings=known + new)
+
+    def services(self, change: Callable[[ServiceResult], ServiceResult]) -> None:
+        """Change every service's result."""
+        self.result = replace(self.result, services=tuple(map(change, self.result.services)))
+
+    def watched(self, verdicts: Mapping[str, Watched], *, revert: bool) -> None:
+        """Note the verdicts of a watch, or of the watch of a revert."""
+
+        def note(service: ServiceResult) -> ServiceResult:
+            verdict = verdicts.get(service.name)
+            if verdict is None:
+                return service
+            return replace(service, revert=verdict) if revert else replace(service, watched=verdict)
+
+        self.services(note)
+
+    def end(self, outcome: Outcome, exit_code: ExitCode) -> Result:
+        """Set how the run ended."""
+        self.result = replace(self.result, outcome=outcome, exit_code=exit_code)
+        return self.result
