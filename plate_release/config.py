@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from plate_release.errors import UsageError
 from plate_release.images.policy import TagPolicy
-from plate_release.model import Level
+from plate_release.model import ImageCheck, Level, Policy, Switch
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 
@@ -38,10 +38,8 @@ Duration = Annotated[
     BeforeValidator(_duration, json_schema_input_type=str),
     Field(ge=0, examples=["90s", "15m", "1h30m"]),
 ]
-Policy = Literal["revert", "hold"]
-ImageCheck = Literal["require", "warn", "off"]
-Switch = Annotated[
-    Literal["on", "off"],
+OnOff = Annotated[
+    Switch,
     # YAML 1.1 reads a bare `on` as true.
     BeforeValidator(lambda value: {True: "on", False: "off"}.get(value, value)),
 ]
@@ -84,7 +82,7 @@ class ReleaseDefaults(_Section):
     on_unknown: Policy = "hold"
     on_cancel: Policy = "revert"
     image_check: ImageCheck = "warn"
-    cluster_dry_run: Switch = "on"
+    cluster_dry_run: OnOff = "on"
     skip_ci: bool = False
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 Level = Literal["error", "warning", "info"]
+Policy = Literal["revert", "hold"]
+ImageCheck = Literal["require", "warn", "off"]
+Switch = Literal["on", "off"]
 
 
 @dataclass(frozen=True, slots=True)

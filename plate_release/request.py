@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from plate_release.config import ImageCheck, Policy, ReleaseDefaults, Switch
+from plate_release.config import ReleaseDefaults
 from plate_release.errors import UsageError
-from plate_release.model import Ask
+from plate_release.model import Ask, ImageCheck, Policy, Switch
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from plate_release.errors import ExitCode
+from plate_release.errors import ExitCode, ReleaseError
 from plate_release.model import Clock, Edit, Finding, Judgement, Outcome
 
 
@@ -66,6 +66,22 @@ class Result:
     def revert_commit(self) -> str | None:
         """The first revert commit."""
         return next((s.revert_commit for s in self.services if s.revert_commit), None)
+
+
+def refused(error: ReleaseError, environment: str = "") -> Result:
+    """Return the result of a run that was refused before it knew anything."""
+    return refuse(Result(Outcome.REFUSED, error.exit_code, environment), error)
+
+
+def refuse(result: Result, error: ReleaseError) -> Result:
+    """Return `result` ended by a refusal."""
+    finding = Finding("error", error.code, str(error))
+    return replace(
+        result,
+        outcome=Outcome.REFUSED,
+        exit_code=error.exit_code,
+        findings=(*result.findings, finding),
+    )
 
 
 class Observer(Protocol):

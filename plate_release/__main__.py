@@ -1,0 +1,82 @@
+"""The entry point, and the only place that catches an error."""
+
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+
+from plate_release.errors import ReleaseError
+
+_VALUED = {"--repo", "--branch", "--config", "--environment", "--output", "-o"}
+_SWITCHES = {"-q", "--quiet", "-v", "--verbose"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line (default: the process's) and return its exit status."""
+    arguments = hoist(sys.argv[1:] if argv is None else argv) or ["--help"]
+    try:
+        return _run(arguments)
+    except ReleaseError as error:
+        return _refuse(error, as_json=_wants_json(arguments))
+    except BrokenPipeError:
+        # Whoever read our output has left. What was done stands in the ledger.
+        sys.stderr.close()
+        return 1
+
+
+def hoist(argv: Sequence[str]) -> list[str]:
+    """Move the shared options before the command, wherever they stood."""
+    shared: list[str] = []
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        name = word.partition("=")[0]
+        if word == "--":
+            rest += [word, *words]
+        elif word in _SWITCHES or (name in _VALUED and name != word):
+            shared.append(word)
+        elif word in _VALUED:
+            shared += [word, *(value for value in [next(words, None)] if value is not None)]
+        else:
+            rest.append(word)
+    return shared + rest
+
+
+def _run(arguments: list[str]) -> int:
+    import typer.exceptions
+
+    from plate_release.cli import app
+    from plate_release.errors import UsageError
+
+    try:
+        status = app(arguments, prog_name="plate-release", standalone_mode=False)
+    except typer.exceptions.TyperException as error:
+        raise UsageError(
+            str(error) or "the command line cannot be understood",
+            todo="`plate-release --help` lists the commands, `plate-release COMMAND --help` one's options.",
+        ) from error
+    except typer.Abort:
+        return 130
+    return int(status or 0)
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    return any(
+        word in ("--output=json", "-ojson") or (word in ("--output", "-o") and value == "json")
+        for word, value in pairwise([*arguments, ""])
+    )
+
+
+def _refuse(error: ReleaseError, *, as_json: bool) -> int:
+    from plate_release.report import console
+
+    console.error(str(error))
+    if as_json:
+        from plate_release.report.json import dump, report
+        from plate_release.result import refused
+
+        print(dump(report(refused(error), plan=False)))
+    return int(error.exit_code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
