@@ -1,0 +1,16 @@
+{{- define "plate-web.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "plate-web.labels" -}}
+{{ include "plate-web.selectorLabels" . }}
+app.kubernetes.io/part-of: plate
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- /* The fewest pods that run: the HPA's floor where it decides, else the fixed count. */}}
+{{- define "plate-web.minReplicas" -}}
+{{ ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled }}
+{{- end }}
