@@ -140,14 +140,14 @@ def _kind(status: int, message: str, answer: Answer) -> tuple[type[CallFailed], 
         return OperationInProgress, "Wait until that operation has ended."
     if "no operation is in progress" in said:
         return NoOperation, ""
-    match status:
-        case HTTPStatus.UNAUTHORIZED:
-            return Unauthorized, _about_token(said)
-        case HTTPStatus.FORBIDDEN:
-            return _about_permission(said)
-        case HTTPStatus.NOT_FOUND:
-            return NotFound, _about_absence(answer)
-    return (Unwell, "Try again when Argo CD is well.") if _unwell(status) else (Rejected, "")
+    if status == HTTPStatus.FORBIDDEN:
+        return _about_permission(said)
+    kinds: dict[int, tuple[type[CallFailed], str]] = {
+        HTTPStatus.UNAUTHORIZED: (Unauthorized, _about_token(said)),
+        HTTPStatus.NOT_FOUND: (NotFound, _about_absence(answer)),
+    }
+    unwell = Unwell, "Try again when Argo CD is well."
+    return kinds.get(status, unwell if _unwell(status) else (Rejected, ""))
 
 
 def _unwell(status: int) -> bool:
