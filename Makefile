@@ -55,7 +55,8 @@ fmt: setup  ## Format, and mend what can be mended
 	@$(RUN) ruff format
 
 bench: setup  ## Run every benchmark
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(RUN) python "$$file"; done
+	@status=0; for file in benchmarks/bench_*.py; do \
+		echo "== $$file"; $(RUN) python "$$file" || status=1; done; exit $$status
 
 fuzz: setup  ## Run the fuzzers for long
 	@$(RUN) pytest --numprocesses auto --hypothesis-profile fuzz -m fuzz
