@@ -1,0 +1,89 @@
+"""The safe push: plan on the head, push only if the head has not moved, else plan again.
+
+Nothing is merged or rebased as text. Whoever makes the commit sees the new head and decides anew.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from plate_release.errors import PushRefused, RepositoryUnavailable
+from plate_release.gitops.backoff import attempts
+from plate_release.gitops.refusals import Moved, Unanswered
+from plate_release.gitops.repository import RefUpdate, Repository
+from plate_release.gitops.tree import RepositoryTree
+from plate_release.model import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A commit made on a head, and the ref updates that publish it: all of them or none."""
+
+    commit: str
+    updates: tuple[RefUpdate, ...]
+
+
+def compare_and_swap(
+    repository: Repository,
+    make: Callable[[RepositoryTree], Proposal | None],
+    *,
+    seconds: float,
+    clock: Clock,
+    rng: Random,
+    head: RepositoryTree | None = None,
+) -> str | None:
+    """Push what `make` makes of the branch's head and return its commit; None: nothing to do.
+
+    make: called again with each new head; what it raises ends the loop. head: a head that is at
+    hand, which saves the first fetch. The loop is bounded by `seconds`, not by a count.
+
+    Raises PushRefused where the server declines, where others were faster for all of `seconds`,
+    or where it cannot be found out what became of the push.
+    """
+    head = head or repository.head()
+    ours: list[str] = []
+    obstacle: Exception | None = None
+    for _ in attempts(clock, seconds, rng):
+        try:
+            if obstacle is not None:
+                head = repository.head()
+                if pushed := _landed(repository, head, ours):
+                    return pushed
+            proposal = make(head)
+            if proposal is None:
+                return None
+            ours.append(proposal.commit)
+            repository.push(*proposal.updates)
+        except (Moved, Unanswered) as error:
+            obstacle = error
+        else:
+            return proposal.commit
+    raise _given_up(repository, seconds, ours, obstacle)
+
+
+def _landed(repository: Repository, head: RepositoryTree, ours: list[str]) -> str | None:
+    """Return the commit of ours that the head holds.
+
+    Asked after a refusal too: a connection that breaks makes curl send the push again, and the
+    second one is told that the ref is not where it expected.
+    """
+    return next((c for c in reversed(ours) if repository.contains(head.commit, c)), None)
+
+
+def _given_up(
+    repository: Repository, seconds: float, ours: list[str], obstacle: Exception | None
+) -> PushRefused | RepositoryUnavailable:
+    where = f"{repository.branch} of {repository.url}"
+    if isinstance(obstacle, Unanswered) and ours:
+        return PushRefused(
+            f"It is not known whether {ours[-1][:12]} reached {where}.",
+            why=str(obstacle.why),
+            todo="When the server is back, run `plate-release settle`.",
+        )
+    if isinstance(obstacle, Unanswered):
+        return obstacle
+    return PushRefused(
+        f"Others pushed to {where} faster for {seconds:g} s.",
+        why="The plan was made again on each new head.",
+        todo="Run the release again.",
+    )

@@ -1,0 +1,161 @@
+"""The repository at one commit, read object by object: `plate_release.model.Tree` over git."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from plate_release.errors import PlanRefused
+from plate_release.gitops.objects import Objects, TreeEntry
+from plate_release.model import EntryKind
+
+# As Linux: so many links in one path are a loop.
+_MOST_LINKS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path leads once its symlinks are followed."""
+
+    path: str
+    entry: TreeEntry
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryTree:
+    """A read-only view of the repository at one commit.
+
+    repository: its address, without credentials. root: the commit's tree object.
+    blobs: gives objects' contents by id, fetching in one round trip those that are missing.
+    """
+
+    repository: str
+    commit: str
+    root: str
+    objects: Objects = field(repr=False)
+    blobs: Callable[[Iterable[str]], Mapping[str, bytes]] = field(repr=False)
+
+    def entries(self, folder: str = "") -> Iterator[tuple[str, EntryKind]]:
+        """Every path below `folder`, recursively, directories left out, with what it is."""
+        yield from ((path, entry.kind) for path, entry in self._walk(folder))
+
+    def read(self, path: str) -> bytes:
+        """Return the blob at `path`, symlinks inside the repository followed.
+
+        Raises FileNotFoundError, IsADirectoryError (a submodule is one too), and PlanRefused where
+        a symlink leaves the repository or leads in a circle.
+        """
+        place = self.locate(path)
+        if place is None:
+            raise FileNotFoundError(f"{path} is not in {self.repository} at {self.commit[:12]}")
+        if place.entry.kind in (EntryKind.DIRECTORY, EntryKind.SUBMODULE):
+            raise IsADirectoryError(f"{path} is a {place.entry.kind} of {self.repository}")
+        return self._blob(place.entry)
+
+    def read_many(self, paths: list[str]) -> Mapping[str, bytes]:
+        """Return those of `paths` that are files, in one round trip."""
+        found = {path: place.entry for path in paths if (place := self.locate(path))}
+        files = {
+            path: entry.oid
+            for path, entry in found.items()
+            if entry.kind in (EntryKind.FILE, EntryKind.EXECUTABLE)
+        }
+        contents = self.blobs(files.values())
+        return {path: contents[oid] for path, oid in files.items()}
+
+    def locate(self, path: str) -> Place | None:
+        """Return where `path` leads, symlinks followed, or None where nothing is.
+
+        Raises PlanRefused where it leaves the repository or leads in a circle.
+        """
+        trail, left, links = [TreeEntry(0o040000, self.root)], _steps(path, path), 0
+        names: list[str] = []
+        while left:
+            name = left.pop()
+            if name == "..":
+                _leave(trail, names, path)
+                continue
+            if trail[-1].kind is not EntryKind.DIRECTORY:
+                return None
+            entry = self.objects.tree(trail[-1].oid).get(name)
+            if entry is None:
+                return None
+            if entry.kind is EntryKind.SYMLINK:
+                links += 1
+                target = self._blob(entry).decode(errors="surrogateescape")
+                left += _steps(target, path)
+            else:
+                trail.append(entry)
+                names.append(name)
+            if links > _MOST_LINKS:
+                raise PlanRefused(f"The symbolic links in {path} lead in a circle.")
+        return Place("/".join(names), trail[-1])
+
+    def export(self, folder: str, into: Path) -> None:
+        """Write `folder` below `into` (as `into/folder/...`).
+
+        A symlink inside the folder stays one; one to a file elsewhere in the repository becomes
+        that file's copy. Raises PlanRefused for one that leaves the repository or leads to a
+        folder elsewhere, FileNotFoundError where there is no such folder.
+        """
+        entries = dict(self._walk(folder))
+        if not entries:
+            raise FileNotFoundError(f"{folder} is not a folder of {self.repository}")
+        contents = self.blobs(e.oid for e in entries.values() if e.kind is not EntryKind.SUBMODULE)
+        for path, entry in entries.items():
+            target = into / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if entry.kind is EntryKind.SYMLINK:
+                self._export_link(folder, path, contents[entry.oid], target)
+            elif entry.kind is EntryKind.SUBMODULE:
+                target.mkdir()
+            else:
+                target.write_bytes(contents[entry.oid])
+                target.chmod(0o755 if entry.kind is EntryKind.EXECUTABLE else 0o644)
+
+    def _export_link(self, folder: str, path: str, link: bytes, target: Path) -> None:
+        place = self.locate(path)
+        root = "/".join(reversed(_steps(folder, folder)))
+        if place is None:
+            # A dangling link is left out: on disk it might lead somewhere after all.
+            return
+        if not root or f"{place.path}/".startswith(f"{root}/"):
+            target.symlink_to(link.decode(errors="surrogateescape"))
+        elif place.entry.kind is EntryKind.DIRECTORY:
+            raise PlanRefused(
+                f"The symbolic link {path} leads to the folder {place.path}, outside {folder}.",
+                todo="Copy what the chart needs into its folder.",
+            )
+        else:
+            target.write_bytes(self._blob(place.entry))
+
+    def _blob(self, entry: TreeEntry) -> bytes:
+        return self.blobs([entry.oid])[entry.oid]
+
+    def _walk(self, folder: str) -> Iterator[tuple[str, TreeEntry]]:
+        place = self.locate(folder)
+        if place is None or place.entry.kind is not EntryKind.DIRECTORY:
+            return
+        # Paths are named as asked for, though a link may have led there.
+        prefix = "/".join(reversed(_steps(folder, folder)))
+        stack = [(f"{prefix}/" if prefix else "", place.entry.oid)]
+        while stack:
+            above, oid = stack.pop()
+            for name, entry in self.objects.tree(oid).items():
+                if entry.kind is EntryKind.DIRECTORY:
+                    stack.append((f"{above}{name}/", entry.oid))
+                else:
+                    yield above + name, entry
+
+
+def _steps(target: str, asked: str) -> list[str]:
+    """Return the parts of a path, the first one last."""
+    if PurePosixPath(target).is_absolute():
+        raise PlanRefused(f"{asked} leaves the repository.", why=f"It leads to {target!r}.")
+    return [part for part in reversed(target.split("/")) if part not in ("", ".")]
+
+
+def _leave(trail: list[TreeEntry], names: list[str], asked: str) -> None:
+    if not names:
+        raise PlanRefused(f"{asked} leaves the repository.")
+    trail.pop()
+    names.pop()
