@@ -10,8 +10,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 UV := .tools/uv/uv
 RUN := PATH="$$PWD/.tools/helm-4:$$PATH" $(UV) run --no-sync
 
-# The environment belongs to this folder, and its Python is the one that was found.
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH UV_PROJECT_ENVIRONMENT
+# The environment belongs to this folder, is compiled once, and has the Python that was found.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE UV_PROJECT_ENVIRONMENT
 export UV_PYTHON = $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
 
