@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -9,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from plate_release.model import Judgement, Outcome
 
-SCHEMA = "plate-release/ledger/v1"
+SCHEMA: Literal["plate-release/ledger/v1"] = "plate-release/ledger/v1"
 WATCHING: Literal["watching"] = "watching"
 
 _START = re.compile(r'\{\s*"schema":\s*"plate-release/ledger/v1"')
@@ -61,10 +62,9 @@ class Entry(_Kept):
         return frozenset(service.name for service in self.services)
 
 
-class Recorded(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Recorded:
     """An entry and the release commit that it is about."""
-
-    model_config = ConfigDict(frozen=True)
 
     commit: str
     entry: Entry
@@ -101,5 +101,5 @@ def read(note: bytes) -> tuple[Entry | None, str]:
 
 def write(entry: Entry, foreign: str = "") -> bytes:
     """Return the note: our entry, then what was there of others."""
-    ours = entry.model_dump_json(indent=2, by_alias=True, exclude_none=False)
+    ours = entry.model_dump_json(indent=2, by_alias=True)
     return f"{ours}\n\n{foreign.strip()}\n".encode() if foreign.strip() else f"{ours}\n".encode()

@@ -152,7 +152,7 @@ def _parsed(tree: RepositoryTree, paths: Mapping[str, str]) -> Iterator[Recorded
     for commit, path in paths.items():
         entry = read(contents[path])[0] if path in contents else None
         if entry is not None:
-            yield Recorded.model_construct(commit=commit, entry=entry)
+            yield Recorded(commit, entry)
 
 
 def _newest_first(found: Iterator[Recorded]) -> tuple[Recorded, ...]:
