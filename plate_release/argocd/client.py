@@ -26,8 +26,8 @@ M = TypeVar("M", bound=BaseModel)
 _REFRESH_SECONDS = 10.0
 # Names the leaves of what `Glance` reads; `conditions` and `sync.revisions` are not to be had.
 _GLANCE = (
-    "metadata.resourceVersion,items.metadata.name,items.metadata.namespace,items.operation,"
-    "items.status.sync.status,items.status.sync.revision,items.status.health.status,"
+    "metadata.resourceVersion,items.metadata.name,items.metadata.namespace,"
+    "items.status.sync.status,items.status.sync.revision,items.status.health,"
     "items.status.operationState.phase,items.status.operationState.finishedAt"
 )
 

@@ -36,14 +36,22 @@ _LONGEST_EXCERPT = 300
 class CallFailed(ArgoUnavailable):
     """A request to Argo CD that was not answered with what was asked.
 
-    status: the HTTP status, 0 where none came. retry_after: seconds that the server asked to wait.
+    status: the HTTP status, 0 where none came. message: Argo CD's own words. retry_after: seconds
+    that the server asked to wait.
     """
 
     def __init__(
-        self, what: str, *, why: str = "", todo: str = "", status: int = 0, retry_after: float = 0.0
+        self,
+        what: str,
+        *,
+        why: str = "",
+        todo: str = "",
+        status: int = 0,
+        message: str = "",
+        retry_after: float = 0.0,
     ) -> None:
         super().__init__(what, why=why, todo=todo)
-        self.status, self.retry_after = status, retry_after
+        self.status, self.message, self.retry_after = status, message, retry_after
 
 
 class Unauthorized(CallFailed):
@@ -122,6 +130,7 @@ def failure(asked: str, answer: Answer) -> CallFailed:
         why=f"It answered {status}: {message or _excerpt(answer.text) or 'nothing'}",
         todo=todo,
         status=status,
+        message=message,
         retry_after=_retry_after(answer.headers),
     )
 

@@ -23,7 +23,7 @@ _CONNECT_SECONDS = 10.0
 _WHOLE_ANSWER_SECONDS = 60.0
 _LARGEST_ANSWER = 64 * 1024 * 1024
 _CHUNK = 64 * 1024
-_AT_ONCE = 8
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Transport:
     def call(self, request: Request) -> Answer:
         """Return the whole answer, whatever its status. Raises CallFailed where none came."""
         with self.open(request) as response:
-            return Answer(response.status_code, _lower(response), _body(request, response))
+            return answer_of(request, response)
 
     @contextmanager
     def open(self, request: Request) -> Iterator[requests.Response]:
@@ -108,8 +108,10 @@ class _Bearer(AuthBase):
         return request
 
 
-def _lower(response: requests.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+def answer_of(request: Request, response: requests.Response) -> Answer:
+    """Return the answer with its whole body, which has a largest size and a longest time."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, _body(request, response))
 
 
 def _body(request: Request, response: requests.Response) -> bytes:

@@ -1,0 +1,101 @@
+"""Whose turn it is to be asked about, within the budget of requests."""
+
+from enum import Enum
+from math import inf
+
+from plate_release.argocd.agenda import Agenda
+from plate_release.argocd.failures import CallFailed, Unauthorized, Unreachable
+from plate_release.argocd.pace import Pace, backoff
+from plate_release.argocd.sight import Sight
+
+# With no change for this long, many Applications are asked about sparingly.
+_CALM_AFTER = 15.0
+_CALM_RATE = 0.7
+_LONGEST_QUIET = 60.0
+
+
+class Together(Enum):
+    """The turn of one look at all of many Applications."""
+
+    TURN = "together"
+
+
+class Schedule:
+    """Turns of many Applications. few: each is looked at by itself, and repeating is cheap."""
+
+    def __init__(self, applications: int, *, few: bool, now: float) -> None:
+        self._few, self._changed_at, self._quiet_until = few, now, now
+        self._ticks: Agenda[Sight] = Agenda()
+        self._urgent: Agenda[Sight | Together] = Agenda()
+        self._routine: Agenda[Sight] = Agenda()
+        self._pace, self._calm_pace = Pace.of(applications), Pace(_CALM_RATE, 1)
+        self._failures = 0
+
+    def plan(self, sight: Sight) -> None:
+        """Give it the turn for its next errand, and the time at which its judge looks again."""
+        self._ticks.set(sight, sight.step.look_again)
+        when, errand = sight.next()
+        routine = errand is not None and sight.is_routine(errand)
+        self._urgent.set(sight, inf if routine else when)
+        self._routine.set(sight, when if routine else inf)
+
+    def plan_together(self, when: float) -> None:
+        """Have all looked at together at `when`."""
+        self._urgent.set(Together.TURN, when)
+
+    def drop(self, sight: Sight) -> None:
+        """Give it no more turns."""
+        for agenda in (self._ticks, self._urgent, self._routine):
+            agenda.set(sight, inf)
+
+    def tick(self, now: float) -> Sight | None:
+        """Take one whose judge wants to look at the time."""
+        return self._ticks.take(now)
+
+    def turn(self, now: float) -> Sight | Together | None:
+        """Take one that may be asked about now; what is urgent goes first."""
+        if self._free_at(now) > now:
+            return None
+        if (urgent := self._urgent.take(now)) is not None:
+            return urgent
+        if self._calm_at(now) > now or (routine := self._routine.take(now)) is None:
+            return None
+        self._calm_pace.take(now)
+        return routine
+
+    def spend(self, now: float) -> None:
+        """Count a request that is sent now."""
+        self._pace.take(now)
+
+    def wake_at(self, now: float) -> float:
+        """Return when there is something to do again, if nothing happens before."""
+        free = self._free_at(now)
+        urgent = max(free, self._urgent.first())
+        return min(self._ticks.first(), urgent, max(self._calm_at(now), self._routine.first()))
+
+    def changed(self, now: float) -> None:
+        """Note that something happens."""
+        self._changed_at = now
+
+    def opened(self, now: float) -> None:
+        """Note that Argo CD can be reached."""
+        self._quiet_until = min(self._quiet_until, now)
+
+    def heard(self, answer: object, now: float, chance: float) -> float:
+        """Leave Argo CD alone where it cannot or will not answer anybody; return for how long."""
+        if not isinstance(answer, CallFailed):
+            self._failures = 0
+            return 0.0
+        quiet = min(answer.retry_after, _LONGEST_QUIET)
+        if isinstance(answer, (Unreachable, Unauthorized)):
+            self._failures += 1
+            quiet = max(quiet, backoff(self._failures, chance))
+        self._quiet_until = max(self._quiet_until, now + quiet)
+        return quiet
+
+    def _free_at(self, now: float) -> float:
+        return max(self._pace.ready_at(now), self._quiet_until)
+
+    def _calm_at(self, now: float) -> float:
+        calm = not self._few and now - self._changed_at > _CALM_AFTER
+        return max(self._free_at(now), self._calm_pace.ready_at(now) if calm else now)
