@@ -37,6 +37,8 @@ IDENTITY = "Bench <bench@example.com>"
 
 
 class Clock:
+    """The real one."""
+
     now = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
     sleep = staticmethod(time.sleep)
@@ -44,6 +46,8 @@ class Clock:
 
 @dataclass(frozen=True)
 class Size:
+    """Of the generated repository."""
+
     files: int
     charts: int
     commits: int
@@ -67,8 +71,8 @@ def stream(size: Size) -> Iterator[bytes]:
             lines = "".join(f"key{i}: {rng.random()}\n" for i in range(20))
             yield blob(f"charts/app-{chart:03d}/templates/file-{number}.yaml", lines)
     for number in range(2, size.commits + 1):
-        yield f"commit refs/heads/main\nmark :{number}\ncommitter {IDENTITY} {1700000000 + number} +0000\n".encode()
-        yield b"data 4\nEdit\n"
+        committer = f"committer {IDENTITY} {1700000000 + number} +0000"
+        yield f"commit refs/heads/main\nmark :{number}\n{committer}\ndata 4\nEdit\n".encode()
         yield blob(values(number % size.charts), f"image:\n  tag: 1.0.{number}\n" + "x: y\n" * 40)
     yield b"done\n"
 
@@ -96,7 +100,12 @@ def git(directory: Path, *arguments: str, stdin: bytes = b"") -> str:
         "GIT_COMMITTER_EMAIL": "bench@example.com",
     }
     done = subprocess.run(
-        ["git", *arguments], cwd=directory, env=environment, input=stdin, capture_output=True
+        ["git", *arguments],
+        cwd=directory,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"git {arguments}: {done.stderr.decode()}")
@@ -129,7 +138,7 @@ def engine(url: str, chart: int, tag: str) -> None:
 
 
 def plumbing(url: str, chart: int, tag: str) -> None:
-    """The least that git asks for: partial clone, one blob, a tree a level, commit, push."""
+    """Do the least that git asks for: partial clone, one blob, a tree a level, commit, push."""
     with scratch() as folder:
         repo = folder / "r.git"
         git(folder, "clone", "-q", "--bare", "--depth=1", "--filter=blob:none", url, str(repo))
@@ -184,7 +193,7 @@ def alone(server: GitServer, url: str, rounds: int) -> dict[str, float]:
 
 
 def stubborn(url: str, chart: int, tags: list[str]) -> None:
-    """The plain way among many writers: one clone, then pull --rebase and push until it works."""
+    """Go the plain way among many writers: pull --rebase and push until it works."""
     with scratch() as folder:
         work = folder / "work"
         git(folder, "clone", "-q", "--depth=1", url, str(work))

@@ -137,12 +137,12 @@ class Repository:
             return None
         for deeper in (None, *_DEPTHS):
             if deeper:
-                self._deepen(deeper, descendant, ancestor)
-            line, whole = self._line(descendant)
+                self._deepen(deeper, descendant)
+            line = self._line(descendant)
             if ancestor in line:
                 return True
-            # An ancestor's ancestor cannot be its descendant.
-            if whole or descendant in self._line(ancestor)[0]:
+            # Below a cut that is itself below the ancestor, the ancestor cannot be.
+            if line & self._ends() <= self._line(ancestor):
                 return False
         return None
 
@@ -233,15 +233,14 @@ class Repository:
                     raise self._explained(failed) from failed
         return self._objects.get(commit) is not None
 
-    def _deepen(self, how: str, *commits: str) -> None:
+    def _deepen(self, how: str, commit: str) -> None:
         # Of a whole history git would refuse to fetch more.
         if self._ends():
-            self._fetch(how, *commits)
+            self._fetch(how, commit, f"refs/heads/{self.branch}")
 
-    def _line(self, commit: str) -> tuple[set[str], bool]:
-        """Return what is here of a commit's ancestors, and whether that is all of them."""
-        line = set(self._local("rev-list", commit).decode().split())
-        return line, not (line & self._ends())
+    def _line(self, commit: str) -> set[str]:
+        """Return the commit and what is here of its ancestors."""
+        return set(self._local("rev-list", commit).decode().split())
 
     def _ends(self) -> set[str]:
         shallow = self._git.directory / "shallow"

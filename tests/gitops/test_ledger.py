@@ -9,8 +9,7 @@ from plate_release.gitops.entry import Entry, Recorded, ServiceEntry, moment, se
 from plate_release.gitops.ledger import Ledger, last_good
 from plate_release.gitops.repository import Repository
 from plate_release.model import Judgement, Outcome
-
-from .conftest import AUTHOR, CLOCK, Open, Origin, run
+from tests.gitops.conftest import AUTHOR, CLOCK, Open, Origin, run
 
 A, B = "a" * 40, "b" * 40
 
@@ -60,9 +59,7 @@ def test_branch_and_note_are_pushed_together_or_not_at_all(
     assert origin.at("rev-parse", "main") == head.commit
 
 
-def test_unsettled_are_found_without_reading_the_notes(
-    repository: Repository, origin: Origin
-) -> None:
+def test_unsettled_releases_are_found_by_service(repository: Repository) -> None:
     put(repository, A, entry("released", id="old"))
     put(repository, B, entry(service="b"))
     fresh = ledger(repository)

@@ -1,0 +1,97 @@
+"""What a revert writes, leaves alone, and cannot do."""
+
+import pytest
+
+from plate_release.errors import PlanRefused
+from plate_release.gitops.entry import Entry, Recorded, ServiceEntry, moment
+from plate_release.gitops.revert import Gone, Left, Undo, decide, target_of
+from plate_release.model import Judgement, Outcome
+
+API = ServiceEntry(name="api", before="1.4.2", after="1.5.0", file="v.yaml", key="image.tag")
+WEB = ServiceEntry(name="web", before="7", after="8", file="w.yaml", key="tag")
+
+
+def entry(*services: ServiceEntry, reverts: str | None = None) -> Entry:
+    return Entry(
+        id="r1",
+        state="watching",
+        environment="prod",
+        services=services,
+        started=moment(5),
+        reverts=reverts,
+    )
+
+
+def past(state: Outcome, before: str, after: str, verdict: Judgement | None = None) -> Recorded:
+    service = ServiceEntry(name="api", before=before, after=after, verdict=verdict)
+    return Recorded("c" * 40, entry(service).model_copy(update={"state": state}))
+
+
+def test_only_a_key_that_still_holds_our_value_is_written() -> None:
+    made = decide(entry(API, WEB), {"api": "1.5.0", "web": "9"}, [])
+    assert made.undo == (Undo(API, "1.4.2"),)
+    assert made.left == (Left(WEB, "9"),)
+    assert not made.gone
+    assert not made.already
+
+
+def test_what_is_already_back_needs_nothing() -> None:
+    made = decide(entry(API), {"api": "1.4.2"}, [])
+    assert made.already == (API,)
+    assert not (made.undo or made.left or made.gone)
+
+
+def test_a_file_or_key_that_has_gone_is_told_with_the_edit_to_make() -> None:
+    made = decide(entry(API), {"api": None}, [])
+    assert made.gone == (Gone(API, "1.4.2"),)
+    assert made.gone[0].by_hand == "Set image.tag to 1.4.2 for api (it was in v.yaml); push that."
+
+
+def test_a_tag_that_was_asked_for_is_the_target() -> None:
+    made = decide(entry(API), {"api": "1.5.0"}, [], {"api": "1.3.0"})
+    assert made.undo == (Undo(API, "1.3.0"),)
+
+
+def test_a_revert_is_never_reverted_by_itself() -> None:
+    with pytest.raises(PlanRefused, match="itself a rollback"):
+        decide(entry(API, reverts="d" * 40), {"api": "1.5.0"}, [])
+
+
+FAILED = Judgement.FAILED
+
+
+@pytest.mark.parametrize(
+    ("history", "target"),
+    [
+        ([], "1.4.2"),
+        ([past(Outcome.RELEASED, "1.4.1", "1.4.2")], "1.4.2"),
+        ([past(Outcome.UNWATCHED, "1.4.1", "1.4.2")], "1.4.2"),
+        ([past(Outcome.HELD, "1.4.1", "1.4.2", FAILED)], "1.4.2"),
+        (
+            [
+                past(Outcome.HELD, "1.4.1", "1.4.2", FAILED),
+                past(Outcome.RELEASED, "1.4.0", "1.4.1", Judgement.LIVE),
+            ],
+            "1.4.1",
+        ),
+        (
+            [
+                past(Outcome.HELD, "1.4.1", "1.4.2", FAILED),
+                past(Outcome.RELEASED, "1.4.1", "1.4.2", Judgement.LIVE),
+            ],
+            "1.4.2",
+        ),
+        (
+            [
+                past(Outcome.ROLLED_BACK, "1.4.2", "1.4.3", FAILED),
+                past(Outcome.HELD, "1.4.1", "1.4.2", FAILED),
+            ],
+            "1.4.2",
+        ),
+    ],
+    ids=["unknown", "good", "unjudged", "no better", "last good", "good once", "verified again"],
+)
+def test_the_target_is_the_tag_before_unless_it_never_was_good(
+    history: list[Recorded], target: str
+) -> None:
+    assert target_of(API, history) == target
