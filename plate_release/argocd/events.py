@@ -133,6 +133,7 @@ class Code(StrEnum):
     SYNC_WINDOW = "sync-window"
     AUTOSYNC_OFF = "automated-sync-off"
     SYNC_REFUSED = "sync-refused"
+    OTHER_SOURCE = "other-source"
     SUSPENDED = "suspended"
     GONE = "gone"
     FOREIGN_FAILURE = "foreign-failure"
@@ -175,8 +176,8 @@ class Subject:
     """What is watched: one Application, and one commit of ours that it should run.
 
     repository, branch and file say which source is ours. images: what must run afterwards.
-    before: the Application as it was before the push, where it was seen. reverts: the commit
-    that ours undoes, where it is a revert.
+    before, tree_before: what was seen before the push, if anything. reverts: the commit that
+    ours undoes, where it is a revert.
     """
 
     application: str
@@ -188,4 +189,5 @@ class Subject:
     namespace: str = ""
     project: str = ""
     before: LiveApplication | None = None
+    tree_before: ResourceTree | None = None
     reverts: str | None = None

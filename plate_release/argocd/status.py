@@ -95,6 +95,7 @@ class ResourceResult(Wire):
     hook_type: str = ""
     hook_phase: str = ""
     sync_phase: str = ""
+    images: Many[str] = ()
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -218,11 +219,10 @@ class LiveApplication(Application):
 
     @property
     def compared_with_spec(self) -> bool:
-        """Whether the sync status is about the sources that the spec has now."""
+        """Whether the sync status is about the sources that the spec has now, if it says so."""
         compared = self.status.sync.compared_to
-        return (compared.sources or (compared.source,)) == (
-            self.spec.sources or (self.spec.source,)
-        )
+        sources = compared.sources or ((compared.source,) if compared.source else ())
+        return not sources or sources == self.spec.all_sources
 
 
 class ApplicationEvent(Wire):

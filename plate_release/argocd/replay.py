@@ -1,0 +1,224 @@
+"""Judge a recording as a watch would have: row by row, with no knowledge of later ones."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from plate_release.application import Application, Source
+from plate_release.argocd.events import (
+    Event,
+    Limits,
+    Revision,
+    Seen,
+    Step,
+    Subject,
+    TreeSeen,
+    Verdict,
+    Waiting,
+    WhatIs,
+)
+from plate_release.argocd.pods import read, repository
+from plate_release.argocd.recording import Push, Row, Scenario, events, rows
+from plate_release.argocd.sources import our_source
+from plate_release.argocd.status import LiveApplication, ResourceTree
+from plate_release.argocd.verdict import Judge
+from plate_release.errors import UsageError
+
+_TAG = "tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How a recording was judged; both verdicts are None where nothing was pushed.
+
+    commit: the release commit. skipped: the lines that are no rows, each with why.
+    """
+
+    file: str
+    commit: str | None
+    verdict: Verdict | None
+    revert: Verdict | None
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why, for a person."""
+        return self.verdict.reason if self.verdict else "no release in this recording"
+
+
+def replay(file: Path, limits: Limits) -> Replayed:
+    """Judge the recording in `file`.
+
+    Raises UsageError where the file cannot be read, or holds no row at all.
+    """
+    try:
+        with file.open("rb") as lines:
+            return judge(lines, limits, name=str(file))
+    except OSError as error:
+        raise UsageError(
+            f"The recording {file} cannot be read.", why=str(error.strerror)
+        ) from error
+
+
+def judge(lines: Iterable[str | bytes], limits: Limits, *, name: str = "") -> Replayed:
+    """Judge the recording in `lines`. Raises UsageError where no line is a row."""
+    skipped: list[str] = []
+    run = _Run(limits)
+    for row in rows(lines, skipped):
+        run.take(row)
+    if run.t is None:
+        raise UsageError(
+            f"{name or 'The recording'} holds no row of a recording.",
+            why="\n".join(skipped[:3]),
+            todo="A recording is what `--record FILE` writes: one JSON object a line.",
+        )
+    run.end()
+    release, revert = run.verdicts.get("release"), run.verdicts.get("revert")
+    return Replayed(name, run.commit, release, revert, tuple(skipped))
+
+
+@dataclass(slots=True)
+class _Run:
+    """One pass over a recording: what has been seen so far, and the judge of the moment."""
+
+    limits: Limits
+    t: float | None = None
+    commit: str | None = None
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    _manifest: Application = field(default_factory=Application)
+    _lineage: "_Lineage" = field(default_factory=lambda: _Lineage({}))
+    _application: LiveApplication | None = None
+    _tree: ResourceTree | None = None
+    _images: tuple[str, ...] | None = None
+    _judge: Judge | None = None
+    _judging: Push | None = None
+
+    def take(self, row: Row) -> None:
+        """Take in the next row."""
+        self.t = t = max(row.t, row.t if self.t is None else self.t)
+        if row.kind == "scenario":
+            self._manifest = Scenario.model_validate(row.data).application
+        elif row.kind == "push":
+            self._pushed(Push.model_validate(row.data), t)
+        else:
+            for event in events(row):
+                self._keep(event)
+                self._feed(event, t)
+
+    def end(self) -> None:
+        """Conclude at the last row: the end counts as the deadline."""
+        if self._judge and self.t is not None:
+            self._conclude(self._judge.close(self.t))
+
+    def _pushed(self, push: Push, t: float) -> None:
+        self._lineage.pushes[push.commit] = push
+        begins = push.role == "release" if self._judging is None else push.role == "revert"
+        if not begins:
+            self._answer(push.commit, t)
+            return
+        self.end()
+        self.commit = self.commit or push.commit
+        self._judging = push
+        self._judge = Judge(self._subject(push), self.limits, t)
+
+    def _keep(self, event: Event) -> None:
+        """Keep what was seen last: it is what stands before the next push."""
+        if isinstance(event, TreeSeen):
+            self._tree = event.tree
+        elif isinstance(event, Seen):
+            old = self._application.version if self._application else None
+            if old is None or (event.application.version or old) >= old:
+                self._application = event.application
+
+    def _feed(self, event: Event, t: float) -> None:
+        """Feed the judge, and answer what it asks about commits."""
+        if self._judge is None:
+            return
+        step: Step | None = self._judge.feed(t, event)
+        while isinstance(step, Waiting) and (
+            asked := [want.sha for want in step.wants if isinstance(want, WhatIs)]
+        ):
+            for sha in asked:
+                step = self._answer(sha, t)
+        self._conclude(step)
+
+    def _answer(self, sha: str, t: float) -> Step | None:
+        if self._judge is None or self._judging is None:
+            return None
+        return self._judge.feed(t, self._lineage.what_is(sha, self._judging.commit))
+
+    def _conclude(self, step: Step | None) -> None:
+        if isinstance(step, Verdict) and self._judging:
+            self.verdicts[self._judging.role] = step
+            self._judge = None
+
+    def _subject(self, push: Push) -> Subject:
+        if self._images is None:
+            self._images = _service_images(self._application, self._tree)
+        source, file = _followed(self._manifest, push)
+        tag = self._lineage.tag_at(push.commit)
+        return Subject(
+            application=self._manifest.name,
+            commit=push.commit,
+            repository=source.repo_url,
+            branch=source.target_revision.removeprefix("refs/heads/"),
+            file=file,
+            images=tuple(f"{repository(i)}:{tag}" if tag else i for i in self._images),
+            before=self._application,
+            tree_before=self._tree,
+            reverts=self.commit if push.role == "revert" else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Lineage:
+    """The commits that were pushed so far, by their SHA."""
+
+    pushes: dict[str, Push]
+
+    def what_is(self, sha: str, ours: str) -> Revision:
+        """Answer what the commit `sha` is to `ours`; nothing is known of commits never pushed."""
+        if sha not in self.pushes:
+            return Revision(sha, contains=None, holds=None)
+        contains = any(push.commit == ours for push in self._line(sha))
+        return Revision(sha, contains, holds=self.tag_at(sha) == self.tag_at(ours))
+
+    def tag_at(self, sha: str) -> str | None:
+        """Return the tag that the values hold at `sha`; None where no push has set one."""
+        return next(
+            (push.set[_TAG].strip("\"'") for push in self._line(sha) if _TAG in push.set), None
+        )
+
+    def _line(self, sha: str) -> Iterator[Push]:
+        while push := self.pushes.get(sha):
+            yield push
+            sha = push.parent
+
+
+def _service_images(before: LiveApplication | None, tree: ResourceTree | None) -> tuple[str, ...]:
+    """Return the images whose tag the values hold: those of workloads, hooks left out.
+
+    A recording does not say which of several containers is the service; the first one is.
+    """
+    if before is None:
+        return ()
+    state = before.status.operation_state
+    results = state.sync_result.resources if state and state.sync_result else ()
+    synced = [r.images[0] for r in results if r.images and not r.hook_type]
+    pods = [p.images[0] for p in read(tree).current if p.images and not p.of_job] if tree else []
+    return tuple((synced or pods or list(before.status.summary.images))[:1])
+
+
+def _followed(manifest: Application, push: Push) -> tuple[Source, str]:
+    """Return the source that follows the pushed file, and that file."""
+    hydrator = manifest.spec.source_hydrator
+    if hydrator is not None:
+        return Source.model_validate(hydrator.get("drySource", {})), next(iter(push.files), "")
+    git = [source for source in manifest.spec.all_sources if not source.chart]
+    for file in sorted(push.files, key=lambda file: "values" not in file):
+        for source in git:
+            branch = source.target_revision.removeprefix("refs/heads/")
+            index = our_source(manifest.spec, source.repo_url, branch, file)
+            if index is not None:
+                return manifest.spec.all_sources[index], file
+    return next(iter(git), Source()), next(iter(push.files), "")

@@ -1,0 +1,57 @@
+"""Which source of an Application follows our file, and so which of its revisions is ours."""
+
+import re
+from functools import lru_cache
+
+from plate_release.application import ApplicationSpec, Source
+
+_SCP = re.compile(r"(?:[^@/]+@)?(?P<host>[^:/]+):(?!/)(?P<path>.+)")
+_URL = re.compile(r"\w+://(?:[^@/]*@)?(?P<host>[^:/]*)(?P<port>:\d+)?/(?P<path>.*)")
+
+
+@lru_cache(maxsize=1024)
+def normalised(url: str) -> str:
+    """Return `host/path` of a repository's URL, so that https and ssh spellings compare equal.
+
+    >>> normalised("git@GitHub.com:Acme/gitops.git") == normalised("https://github.com/acme/gitops/")
+    True
+    """
+    parts = _URL.match(url) or _SCP.match(url)
+    text = f"{parts['host']}/{parts['path']}" if parts else url
+    return text.rstrip("/").removesuffix(".git").lower()
+
+
+def our_source(spec: ApplicationSpec, repository: str, branch: str, file: str) -> int | None:
+    """Return the index of the source that `file` on `branch` of `repository` feeds.
+
+    A source that another one quotes as `$ref/file` comes first, then one whose path holds the
+    file, then the only one that follows the branch. None where no source does, or several could.
+    """
+    follows = [
+        index
+        for index, source in enumerate(spec.all_sources)
+        if normalised(source.repo_url) == normalised(repository) and _follows(source, branch)
+    ]
+    quoted = {name for source in spec.all_sources for name in _value_files(source)}
+    for owns in (
+        [i for i in follows if f"${spec.all_sources[i].ref}/{file}" in quoted],
+        [i for i in follows if _holds(spec.all_sources[i], file)],
+        follows,
+    ):
+        if owns:
+            return owns[0] if len(owns) == 1 or owns is not follows else None
+    return None
+
+
+def _follows(source: Source, branch: str) -> bool:
+    target = source.target_revision.removeprefix("refs/heads/")
+    return not source.chart and target in (branch, "HEAD", "")
+
+
+def _value_files(source: Source) -> tuple[str, ...]:
+    return source.helm.value_files if source.helm else ()
+
+
+def _holds(source: Source, file: str) -> bool:
+    path = source.path.strip("/").removeprefix("./")
+    return bool(path) and (path == "." or file.startswith(f"{path}/"))
