@@ -62,8 +62,8 @@ _AGAIN: dict[Errand, float] = {
 _GIT_AGAIN = 5.0
 _WITHOUT_STREAM = 3.0
 _TREE_AFTER_CHANGE = 0.25
-# After an answer that will not change soon.
-_REFUSED_AGAIN = 30.0
+# After an answer that will not change soon: a refusal, a sync that was accepted.
+_SETTLED_AGAIN = 30.0
 
 
 class Judge(Protocol):
@@ -195,8 +195,8 @@ class Sight:
     def _pause(self, errand: Errand, answer: object) -> float:
         if errand is Look.GET:
             return _AGAIN[errand] if self.streaming else _WITHOUT_STREAM
-        if isinstance(answer, (Forbidden, Rejected)):
-            return _REFUSED_AGAIN
+        if isinstance(answer, (Forbidden, Rejected)) or (errand is Want.SYNC and answer is None):
+            return _SETTLED_AGAIN
         if errand is Want.TREE and not self.troubled:
             # Many wait for one budget, and what has just changed goes first.
             return max(_AGAIN[errand], self.crowd / 4)
