@@ -16,7 +16,9 @@ from plate_release.argocd.windows import opens
 T = TypeVar("T")
 
 
-def run(argocd: ArgoCD, watched: Watched, app: AppRef, errand: Errand, wall: float) -> object:
+def run(
+    argocd: ArgoCD, watched: Watched[object], app: AppRef, errand: Errand, wall: float
+) -> object:
     """Return the answer to `errand`, or the failure; wall: seconds since the epoch."""
     if isinstance(errand, WhatIs):
         return watched.what_is(errand.sha)

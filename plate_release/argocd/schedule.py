@@ -2,11 +2,14 @@
 
 from enum import Enum
 from math import inf
+from typing import Generic, TypeVar
 
 from plate_release.argocd.agenda import Agenda
 from plate_release.argocd.failures import CallFailed, Unauthorized, Unreachable
 from plate_release.argocd.pace import Pace, backoff
 from plate_release.argocd.sight import Sight
+
+R = TypeVar("R")
 
 # With no change for this long, many Applications are asked about sparingly.
 _CALM_AFTER = 15.0
@@ -20,18 +23,18 @@ class Together(Enum):
     TURN = "together"
 
 
-class Schedule:
+class Schedule(Generic[R]):
     """Turns of many Applications. few: each is looked at by itself, and repeating is cheap."""
 
     def __init__(self, applications: int, *, few: bool, now: float) -> None:
         self._few, self._changed_at, self._quiet_until = few, now, now
-        self._ticks: Agenda[Sight] = Agenda()
-        self._urgent: Agenda[Sight | Together] = Agenda()
-        self._routine: Agenda[Sight] = Agenda()
+        self._ticks: Agenda[Sight[R]] = Agenda()
+        self._urgent: Agenda[Sight[R] | Together] = Agenda()
+        self._routine: Agenda[Sight[R]] = Agenda()
         self._pace, self._calm_pace = Pace.of(applications), Pace(_CALM_RATE, 1)
         self._failures = 0
 
-    def plan(self, sight: Sight) -> None:
+    def plan(self, sight: Sight[R]) -> None:
         """Give it the turn for its next errand, and the time at which its judge looks again."""
         self._ticks.set(sight, sight.step.look_again)
         when, errand = sight.next()
@@ -43,16 +46,16 @@ class Schedule:
         """Have all looked at together at `when`."""
         self._urgent.set(Together.TURN, when)
 
-    def drop(self, sight: Sight) -> None:
+    def drop(self, sight: Sight[R]) -> None:
         """Give it no more turns."""
         for agenda in (self._ticks, self._urgent, self._routine):
             agenda.set(sight, inf)
 
-    def tick(self, now: float) -> Sight | None:
+    def tick(self, now: float) -> Sight[R] | None:
         """Take one whose judge wants to look at the time."""
         return self._ticks.take(now)
 
-    def turn(self, now: float) -> Sight | Together | None:
+    def turn(self, now: float) -> Sight[R] | Together | None:
         """Take one that may be asked about now; what is urgent goes first."""
         if self._free_at(now) > now:
             return None

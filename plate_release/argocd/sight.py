@@ -5,10 +5,11 @@ Pure: it takes answers and the time, and sends nothing.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
 from math import inf
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from plate_release.argocd.client import AppRef
 from plate_release.argocd.events import (
@@ -18,7 +19,6 @@ from plate_release.argocd.events import (
     RefreshUnanswered,
     Revision,
     Seen,
-    Step,
     SyncAnswer,
     TreeSeen,
     Via,
@@ -38,6 +38,8 @@ from plate_release.argocd.failures import (
 )
 from plate_release.argocd.pace import backoff
 from plate_release.argocd.status import LiveApplication, ResourceTree
+
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Look(StrEnum):
@@ -66,37 +68,37 @@ _TREE_AFTER_CHANGE = 0.25
 _SETTLED_AGAIN = 30.0
 
 
-class Judge(Protocol):
-    """What turns events into a verdict: `plate_release.argocd.verdict.Judge`."""
+class Judge(Protocol[R_co]):
+    """What turns events into a result: `plate_release.argocd.verdict.Judge` into a verdict."""
 
-    def feed(self, t: float, event: Event) -> Step:
+    def feed(self, t: float, event: Event) -> R_co | Waiting:
         """Take an event that happened at `t`."""
         ...
 
-    def tick(self, t: float) -> Step:
+    def tick(self, t: float) -> R_co | Waiting:
         """Take the time alone."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Generic[R_co]):
     """One Application to watch. what_is: asks git about a commit; it may take its time."""
 
     service: str
     app: AppRef
-    judge: Judge
+    judge: Judge[R_co]
     what_is: Callable[[str], Revision]
 
 
 @dataclass(slots=True, eq=False)
-class Sight:
+class Sight(Generic[R_co]):
     """One Application under watch.
 
     streaming: a stream tells of its changes. alone: few are watched, so that each is looked at by
     itself now and then. crowd: how many want their trees at once.
     """
 
-    watched: Watched
+    watched: Watched[R_co]
     app: AppRef
     step: Waiting
     alone: bool
@@ -232,3 +234,16 @@ def event_of(errand: Errand, answer: object) -> Event | None:
         case None if errand is Want.SYNC:
             event = SyncAnswer(None, HTTPStatus.OK)
     return event
+
+
+def gist(application: LiveApplication) -> tuple[str, str, str, str, datetime | None]:
+    """Return what a glance at an Application and the whole of it have in common."""
+    status = application.status
+    ran = status.operation_state
+    return (
+        status.sync.status,
+        status.sync.revision,
+        status.health.status,
+        ran.phase if ran else "",
+        ran.finished_at if ran else None,
+    )

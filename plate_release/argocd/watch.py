@@ -4,34 +4,35 @@ import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from plate_release.argocd.client import AppRef, ArgoCD
-from plate_release.argocd.crew import Crew
+from plate_release.argocd.crew import Crew, Threads
 from plate_release.argocd.errands import run, tried
 from plate_release.argocd.events import (
     Blind,
     Event,
     RefreshUnanswered,
     Seen,
-    Step,
-    Verdict,
     Via,
+    Waiting,
     WhatIs,
 )
 from plate_release.argocd.failures import CallFailed, Unauthorized, Unreachable
 from plate_release.argocd.schedule import Schedule
-from plate_release.argocd.sight import Errand, Look, Sight, Watched, event_of
+from plate_release.argocd.sight import Errand, Look, Sight, Watched, event_of, gist
 from plate_release.argocd.status import LiveApplication
-from plate_release.argocd.stream import Changed, Cut, Missed, News, Opened
+from plate_release.argocd.stream import Changed, Cut, Missed, News, Opened, Stream
+from plate_release.argocd.transport import Transport
 from plate_release.model import Clock
 
 # More than these are looked at together, by one list.
 _ALONE = 10
 _TOGETHER_AGAIN = 20.0
 _TOGETHER_WITHOUT_STREAM = 5.0
+# A refresh holds its thread for seconds.
+_THREADS = 16
 # A stream subscribes a moment after it has told what there is.
 _SUBSCRIBED_AFTER = 1.0
 
@@ -48,10 +49,11 @@ class Closing(Protocol):
         ...
 
 
+R = TypeVar("R")
 OpenStream = Callable[[Collection[AppRef], Callable[[News], None]], Closing]
 
 
-class Watch:
+class Watch(Generic[R]):
     """One watch of several Applications.
 
     open_stream: makes the stream that tells of them. should_stop: asked twice a second; once true,
@@ -61,7 +63,7 @@ class Watch:
 
     def __init__(
         self,
-        watched: Sequence[Watched],
+        watched: Sequence[Watched[R]],
         argocd: ArgoCD,
         crew: Crew,
         clock: Clock,
@@ -74,15 +76,15 @@ class Watch:
         self._argocd, self._crew, self._clock, self._chance = argocd, crew, clock, chance
         self._open_stream, self._should_stop, self._heard = open_stream, should_stop, heard
         self._few = len(watched) <= _ALONE
-        self._schedule = Schedule(len(watched), few=self._few, now=clock.now())
-        self._sights: dict[str, list[Sight]] = {}
-        self._decided: deque[tuple[str, Verdict]] = deque()
+        self._schedule: Schedule[R] = Schedule(len(watched), few=self._few, now=clock.now())
+        self._sights: dict[str, list[Sight[R]]] = {}
+        self._decided: deque[tuple[str, R]] = deque()
         self._stream: Closing | None = None
         self._era, self._streaming = 0, False
         for one in watched:
             self._begin(one)
 
-    def verdicts(self) -> Iterator[tuple[str, Verdict]]:
+    def verdicts(self) -> Iterator[tuple[str, R]]:
         """Yield each service's verdict when it is certain; closing the iterator ends the watch."""
         try:
             self._restream()
@@ -97,9 +99,9 @@ class Watch:
                 self._stream.close()
             self._crew.close()
 
-    def _begin(self, watched: Watched) -> None:
+    def _begin(self, watched: Watched[R]) -> None:
         step = watched.judge.tick(self._clock.now())
-        if isinstance(step, Verdict):
+        if not isinstance(step, Waiting):
             self._decided.append((watched.service, step))
             return
         sight = Sight(watched, watched.app, step, alone=self._few)
@@ -120,7 +122,7 @@ class Watch:
 
     # -- asking ----------------------------------------------------------------------------
 
-    def _ask(self, sight: Sight, now: float) -> None:
+    def _ask(self, sight: Sight[R], now: float) -> None:
         when, errand = sight.next()
         if errand is not None and when <= now:
             if not isinstance(errand, WhatIs):
@@ -132,7 +134,7 @@ class Watch:
             )
         self._schedule.plan(sight)
 
-    def _answered(self, sight: Sight, errand: Errand, answer: object) -> None:
+    def _answered(self, sight: Sight[R], errand: Errand, answer: object) -> None:
         now = self._clock.now()
         sight.ended(errand, answer, now, self._chance())
         event = self._meaning(sight, errand, answer)
@@ -146,16 +148,16 @@ class Watch:
         elif self._is_watched(sight):
             self._feed(sight, event, now)
 
-    def _meaning(self, sight: Sight, errand: Errand, answer: object) -> Event | None:
+    def _meaning(self, sight: Sight[R], errand: Errand, answer: object) -> Event | None:
         if not isinstance(answer, LiveApplication):
             return event_of(errand, answer)
         self._follow(sight, answer)
         return sight.newest(answer, Via.GET if errand is Look.GET else Via.REFRESH)
 
-    def _is_watched(self, sight: Sight) -> bool:
+    def _is_watched(self, sight: Sight[R]) -> bool:
         return sight in self._sights.get(sight.watched.app.name, ())
 
-    def _follow(self, sight: Sight, application: LiveApplication) -> None:
+    def _follow(self, sight: Sight[R], application: LiveApplication) -> None:
         """Hear of it in the project to which it was moved."""
         project = application.spec.project
         if sight.app.project and sight.app.project != project:
@@ -185,7 +187,7 @@ class Watch:
             known = sight.latest
             namespace = known.metadata.namespace if known else sight.app.namespace
             item = found.get((namespace, sight.app.name)) or found.get(("", sight.app.name))
-            if known is None or item is None or _gist(item) != _gist(known):
+            if known is None or item is None or gist(item) != gist(known):
                 sight.look_at(now)
                 self._schedule.plan(sight)
             elif sight.blind:
@@ -246,7 +248,7 @@ class Watch:
 
     # -- judging ---------------------------------------------------------------------------
 
-    def _feed(self, sight: Sight, event: Event | None, now: float) -> None:
+    def _feed(self, sight: Sight[R], event: Event | None, now: float) -> None:
         if event is None:
             self._schedule.plan(sight)
             return
@@ -257,8 +259,8 @@ class Watch:
         for sight in self._all():
             self._feed(sight, event, now)
 
-    def _step(self, sight: Sight, step: Step) -> None:
-        if isinstance(step, Verdict):
+    def _step(self, sight: Sight[R], step: R | Waiting) -> None:
+        if not isinstance(step, Waiting):
             self._decide(sight, step)
             return
         if step.says != sight.step.says:
@@ -266,26 +268,28 @@ class Watch:
         sight.step = step
         self._schedule.plan(sight)
 
-    def _decide(self, sight: Sight, verdict: Verdict) -> None:
-        self._decided.append((sight.watched.service, verdict))
+    def _decide(self, sight: Sight[R], result: R) -> None:
+        self._decided.append((sight.watched.service, result))
         self._schedule.drop(sight)
         named = self._sights[sight.app.name]
         named.remove(sight)
         if not named:
             del self._sights[sight.app.name]
 
-    def _all(self) -> list[Sight]:
+    def _all(self) -> list[Sight[R]]:
         return [sight for named in self._sights.values() for sight in named]
 
 
-def _gist(application: LiveApplication) -> tuple[str, str, str, str, datetime | None]:
-    """Return what a glance and the whole have in common."""
-    status = application.status
-    ran = status.operation_state
-    return (
-        status.sync.status,
-        status.sync.revision,
-        status.health.status,
-        ran.phase if ran else "",
-        ran.finished_at if ran else None,
-    )
+def watch(
+    watched: Sequence[Watched[R]],
+    transport: Transport,
+    argocd: ArgoCD,
+    clock: Clock,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    heard: Callable[[str, str], None] = lambda _service, _says: None,
+) -> Iterator[tuple[str, R]]:
+    """Yield each service's result as soon as it is certain, over one stream and a few threads."""
+    crew, stream = Threads(_THREADS), partial(Stream, transport)
+    driver = Watch(watched, argocd, crew, clock, stream, should_stop=should_stop, heard=heard)
+    return driver.verdicts()
