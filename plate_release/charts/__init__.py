@@ -1,1 +1,55 @@
-"""From an Application to its chart, its values, what it renders and how that changes."""
+"""Argo CD Application to chart and values, helm's rendering, and the proof of an edit."""
+
+from plate_release.charts.change import ChartChange, proven
+from plate_release.charts.difference import Difference, ImageChange, ObjectDifference, compare
+from plate_release.charts.discover import (
+    Discovery,
+    Generator,
+    Manifest,
+    applications,
+    find,
+    select,
+    unknown_service,
+)
+from plate_release.charts.inputs import ChartInputs, chart_inputs
+from plate_release.charts.key import ImageKeys, changes, image_keys
+from plate_release.charts.render import (
+    KubernetesObject,
+    OpenChart,
+    Rendered,
+    Renderer,
+    find_helm,
+)
+from plate_release.charts.sources import our_source, repositories, same_repository
+from plate_release.charts.workloads import Container, containers
+
+__all__ = [
+    "ChartChange",
+    "ChartInputs",
+    "Container",
+    "Difference",
+    "Discovery",
+    "Generator",
+    "ImageChange",
+    "ImageKeys",
+    "KubernetesObject",
+    "Manifest",
+    "ObjectDifference",
+    "OpenChart",
+    "Rendered",
+    "Renderer",
+    "applications",
+    "changes",
+    "chart_inputs",
+    "compare",
+    "containers",
+    "find",
+    "find_helm",
+    "image_keys",
+    "our_source",
+    "proven",
+    "repositories",
+    "same_repository",
+    "select",
+    "unknown_service",
+]

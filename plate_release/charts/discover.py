@@ -1,0 +1,187 @@
+"""Find the Argo CD Applications that stand in a repository, and the one that ships a service."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from posixpath import normpath
+from typing import Any, Literal
+
+import yaml
+from pydantic import ValidationError
+
+from plate_release.application import Application
+from plate_release.charts.reading import Document, Path, at, documents
+from plate_release.charts.sources import sources
+from plate_release.errors import PlanRefused, UsageError
+from plate_release.model import EntryKind, Finding, Tree
+
+_GROUP = "argoproj.io/"
+_READABLE = {EntryKind.FILE, EntryKind.EXECUTABLE, EntryKind.SYMLINK}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An Application and where it was read; a live object has no file.
+
+    `lines` has the line of each path of the object, `parent` the Application that deploys it
+    (app of apps), if that stands in git too.
+    """
+
+    application: Application
+    file: str = ""
+    line: int = 0
+    lines: Mapping[Path, int] = field(default_factory=dict, repr=False)
+    parent: str = ""
+
+    @property
+    def name(self) -> str:
+        """The Application's name."""
+        return self.application.name
+
+    @property
+    def place(self) -> str:
+        """What a message calls it."""
+        return self.file or f"the live Application {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """An ApplicationSet; its children are known to Argo CD alone."""
+
+    name: str
+    file: str
+    line: int
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Everything of Argo CD that stands in a folder."""
+
+    manifests: tuple[Manifest, ...]
+    generators: tuple[Generator, ...]
+    findings: tuple[Finding, ...]
+
+    def services(self, environment: str) -> dict[str, Manifest]:
+        """Return the services of an environment, by the Applications' names."""
+        end = f"-{environment}"
+        return {m.name.removesuffix(end): m for m in self.manifests if m.name.endswith(end)}
+
+
+def applications(tree: Tree, under: str = "environments") -> Discovery:
+    """Read every Application in any YAML file below `under`.
+
+    A file that speaks of Argo CD but cannot be read (broken, or a Helm template) is left out
+    with a finding.
+    """
+    found: list[Manifest | Generator] = []
+    findings: list[Finding] = []
+    for file, data in sorted(_candidates(tree, under).items()):
+        try:
+            found += [o for document in documents(data) for o in _objects(document, file)]
+        except (yaml.YAMLError, ValidationError) as error:
+            findings.append(_unreadable(file, data, error))
+    manifests = [item for item in found if isinstance(item, Manifest)]
+    generators = tuple(item for item in found if isinstance(item, Generator))
+    return Discovery(tuple(_with_parents(manifests)), generators, tuple(findings))
+
+
+def find(discovery: Discovery, name: str) -> Manifest | None:
+    """Return the Application called `name`; PlanRefused where two manifests share the name."""
+    found = [manifest for manifest in discovery.manifests if manifest.name == name]
+    if len(found) > 1:
+        places = "\n".join(f"{manifest.file}, line {manifest.line}" for manifest in found)
+        raise PlanRefused(
+            f"The Application {name} stands in git {len(found)} times.",
+            why=places,
+            todo="Leave one manifest, or point `applications:` of the configuration to its folder.",
+        )
+    return found[0] if found else None
+
+
+def select(
+    discovery: Discovery, service: str, environment: str, override: str | None = None
+) -> Manifest:
+    """Return the Application of a service: `SERVICE-ENVIRONMENT`, or the configured name.
+
+    Raises UsageError for an unknown service, the near miss and the ApplicationSets named.
+    """
+    manifest = find(discovery, override or f"{service}-{environment}")
+    if manifest is None:
+        raise unknown_service(discovery, service, environment, override)
+    return manifest
+
+
+def unknown_service(
+    discovery: Discovery, service: str, environment: str, override: str | None = None
+) -> UsageError:
+    """Say that nothing ships the service, and what is near."""
+    known = sorted(discovery.services(environment))
+    near = difflib.get_close_matches(service, known, n=1)
+    where = f"the Application {override or f'{service}-{environment}'} is in no file"
+    sets = [f"{g.name} ({g.file}, line {g.line})" for g in discovery.generators]
+    why = f"{where}. Known: {', '.join(known) or 'none'}."
+    if sets:
+        why += f"\nApplicationSets may generate it, which only Argo CD knows: {', '.join(sets)}."
+    todo = f"Did you mean {near[0]}?" if near else "Name a known service."
+    return UsageError(f"Unknown service {service}.", why=why, todo=todo)
+
+
+def _candidates(tree: Tree, under: str) -> dict[str, bytes]:
+    paths = [
+        path
+        for path, kind in tree.entries(under)
+        if kind in _READABLE and path.endswith((".yaml", ".yml"))
+    ]
+    return {path: data for path, data in tree.read_many(paths).items() if _GROUP.encode() in data}
+
+
+def _objects(document: Document, file: str) -> Iterator[Manifest | Generator]:
+    value = document.value
+    if isinstance(value, dict) and value.get("kind") == "List":
+        for index in range(len(at(value, ("items",)) or ())):
+            yield from _object(document, file, ("items", index))
+    else:
+        yield from _object(document, file, ())
+
+
+def _object(document: Document, file: str, at_path: Path) -> Iterator[Manifest | Generator]:
+    value = at(document.value, at_path)
+    if not isinstance(value, dict) or not str(value.get("apiVersion", "")).startswith(_GROUP):
+        return
+    line = document.lines.get(at_path, document.line)
+    if value.get("kind") == "Application":
+        depth = len(at_path)
+        lines = {p[depth:]: n for p, n in document.lines.items() if p[:depth] == at_path}
+        yield Manifest(Application.model_validate(value), file, line, lines)
+    elif value.get("kind") == "ApplicationSet":
+        yield Generator(str(at(value, ("metadata", "name"))), file, line, _kinds(value))
+
+
+def _kinds(application_set: dict[str, Any]) -> tuple[str, ...]:
+    generators = at(application_set, ("spec", "generators"))
+    return tuple(str(key) for item in generators or () if isinstance(item, dict) for key in item)
+
+
+def _unreadable(file: str, data: bytes, error: Exception) -> Finding:
+    level: Literal["warning", "info"]
+    if b"{{" in data:
+        level, why = "info", "it is a template; its Applications are known to Argo CD alone"
+    elif isinstance(error, ValidationError):
+        first = error.errors()[0]
+        level, why = "warning", f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    else:
+        level, why = "warning", " ".join(str(error).split())
+    return Finding(level, "unreadable-manifest", f"{file} was left out: {why}.")
+
+
+def _with_parents(manifests: list[Manifest]) -> Iterator[Manifest]:
+    folders = {
+        normpath(source.path).strip("/") + "/": manifest.name
+        for manifest in manifests
+        for source in sources(manifest.application.spec)
+        if source.path
+    }
+    for manifest in manifests:
+        parents = [name for folder, name in folders.items() if manifest.file.startswith(folder)]
+        yield replace(manifest, parent=next((n for n in parents if n != manifest.name), ""))

@@ -1,0 +1,110 @@
+"""Read YAML as Kubernetes reads it, and remember the line of every path.
+
+Kubernetes goes through JSON: dates stay text, and `22:80` is no number in base 60.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import yaml
+
+Path: TypeAlias = tuple[str | int, ...]
+
+_Base: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_REPLACED = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp")}
+_INT = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
+_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?$")
+
+
+class KubernetesLoader(_Base):  # type: ignore[misc]  # the base is chosen where libyaml is present
+    """PyYAML's safe loader without dates and sexagesimal numbers."""
+
+
+KubernetesLoader.yaml_implicit_resolvers = {
+    first: [pair for pair in pairs if pair[0] not in _REPLACED]
+    for first, pairs in _Base.yaml_implicit_resolvers.items()
+}
+KubernetesLoader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
+KubernetesLoader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document: its value, its first line and the line of each path, from 1."""
+
+    value: Any
+    line: int
+    lines: Mapping[Path, int]
+
+
+def documents(text: bytes | str) -> Iterator[Document]:
+    """Read every document; raises yaml.YAMLError."""
+    loader = KubernetesLoader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            # Constructing flattens merges in place, so the lines are taken first.
+            lines = dict(_lines(node, ()))
+            yield Document(loader.construct_document(node), node.start_mark.line + 1, lines)
+    except (ValueError, RecursionError) as error:  # what no YAML reader could hold
+        raise yaml.YAMLError(str(error)) from error
+    finally:
+        loader.dispose()
+
+
+def load(text: bytes | str) -> Any:
+    """Read the first document, None where there is none; raises yaml.YAMLError."""
+    return next((document.value for document in documents(text)), None)
+
+
+def at(value: Any, path: Path) -> Any:
+    """Return what stands at `path`, None where nothing does."""
+    for part in path:
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
+
+
+def replaced(value: Any, path: Path, new: Any) -> Any:
+    """Return a copy of `value` with `new` at `path`, which exists."""
+    if not path:
+        return new
+    copy = value.copy()
+    copy[path[0]] = replaced(value[path[0]], path[1:], new)
+    return copy
+
+
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Walk every scalar (and every empty map or list) with its path."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, list) and value:
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path, value
+
+
+def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
+    # An alias would lead into the same node again, in a bomb very often.
+    seen: set[int] = set()
+    todo = [(node, path)]
+    while todo:
+        node, path = todo.pop()
+        yield path, node.start_mark.line + 1
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            todo += [(item, (*path, index)) for index, item in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            for key, item in node.value:
+                if isinstance(key, yaml.ScalarNode):
+                    todo.append((item, (*path, key.value)))

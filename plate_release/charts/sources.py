@@ -1,0 +1,103 @@
+"""Which source of an Application is this repository, and which one renders the chart. Pure."""
+
+import re
+from collections.abc import Iterator
+from posixpath import normpath
+
+from plate_release.application import ApplicationSpec, Source
+from plate_release.errors import PlanRefused
+
+_SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?P<path>(?!//).+)")
+_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/@]*@)?(?P<host>[^/:]+)(?::(?P<port>\d+))?(?P<path>/.*)?",
+    re.IGNORECASE,
+)
+_STANDARD_PORTS = {"", "22", "80", "443"}
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_VERSION = re.compile(r"[v~^<>=*]?\d+(?:\.[\dx*]+)*(?:[-+].*)?")
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Say whether two URLs or paths name one repository, whatever protocol they go by."""
+    return _normal(one) == _normal(other)
+
+
+def sources(spec: ApplicationSpec) -> tuple[Source, ...]:
+    """Return the sources that people write to: the dry source where a hydrator is between."""
+    if spec.source_hydrator is not None and not spec.all_sources:
+        return (Source.model_validate(spec.source_hydrator.get("drySource") or {}),)
+    return spec.all_sources
+
+
+def repositories(spec: ApplicationSpec) -> tuple[str, ...]:
+    """Return the git repositories among the sources, charts of Helm repositories left out."""
+    urls: list[str] = []
+    for source in sources(spec):
+        if not source.chart and not any(same_repository(source.repo_url, url) for url in urls):
+            urls.append(source.repo_url)
+    return tuple(urls)
+
+
+def our_source(spec: ApplicationSpec, repository: str, branch: str, file: str = "") -> int:
+    """Return the index of the source that follows `branch` of `repository`.
+
+    Where several do, the one that `file` belongs to by its path, else the one that others refer
+    to as `$ref`. Raises PlanRefused where none is, or where it is fixed to something else than
+    the branch: a commit there could never become live. `HEAD` counts as the branch.
+    """
+    ours = [
+        (index, source)
+        for index, source in enumerate(sources(spec))
+        if not source.chart and same_repository(source.repo_url, repository)
+    ]
+    if not ours:
+        raise PlanRefused(
+            f"No source of the Application is {repository}.",
+            why=f"It deploys from {', '.join(repositories(spec)) or 'no git repository'}.",
+            todo="Release in that repository: pass it as --repo.",
+        )
+    following = [pair for pair in ours if _branch(pair[1].target_revision) in {branch, "HEAD"}]
+    if not following:
+        raise _pinned(ours[0][1].target_revision, branch)
+    return min(following, key=lambda pair: _rank(pair[1], file))[0]
+
+
+def _rank(source: Source, file: str) -> int:
+    if file and source.path and file.startswith(normpath(source.path).strip("/") + "/"):
+        return 0
+    return 1 if source.ref else 2
+
+
+def rendering_sources(spec: ApplicationSpec) -> Iterator[Source]:
+    """Yield the sources that give manifests; one with a `ref` alone only lends its files."""
+    return (source for source in sources(spec) if source.path or source.chart)
+
+
+def _branch(revision: str) -> str:
+    return (revision or "HEAD").removeprefix("refs/heads/")
+
+
+def _pinned(revision: str, branch: str) -> PlanRefused:
+    if _COMMIT.fullmatch(revision):
+        kind, todo = "the fixed commit", f"Set targetRevision to {branch}."
+    elif revision.startswith("refs/tags/") or _VERSION.fullmatch(revision):
+        kind, todo = "the tag", f"Set targetRevision to {branch}, or move the tag."
+    else:
+        kind, todo = "the revision", f"Pass --branch {revision}, if that is a branch."
+    return PlanRefused(
+        f"A commit to {branch} can never become live.",
+        why=f"The Application follows {kind} {revision}.",
+        todo=todo,
+    )
+
+
+def _normal(url: str) -> tuple[str, str, str]:
+    """Host, port where it is not a standard one, path. As Argo CD, letter case is ignored."""
+    text = url.strip().rstrip("/").removesuffix(".git").rstrip("/")
+    if (match := _URL.fullmatch(text)) and match["scheme"].lower() != "file":
+        port = match["port"] or ""
+        port = "" if port in _STANDARD_PORTS else port
+        return match["host"].lower(), port, (match["path"] or "").strip("/").lower()
+    if (match := _SCP.fullmatch(text)) and "/" not in match["host"]:
+        return match["host"].lower(), "", match["path"].strip("/").lower()
+    return "", "", text.removeprefix("file://")

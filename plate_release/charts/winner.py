@@ -1,0 +1,76 @@
+"""Who has the last word about a value: a file, or the Application itself. Pure."""
+
+import re
+
+from plate_release.charts.inputs import ChartInputs, Layer, Parameter
+from plate_release.charts.reading import Path
+from plate_release.errors import NoEffect, PlanRefused
+from plate_release.values import Key, Scalar, find
+
+_STEP = re.compile(r"(?P<name>(?:\\.|[^\\.\[\]])+)|\[(?P<index>\d+)\]", re.DOTALL)
+_PRECEDENCE = {"--set": 0, "--set-string": 1, "--set-file": 2}
+
+
+def winner(inputs: ChartInputs, path: Path) -> Layer | Parameter | None:
+    """Return what sets the value at `path` last, None where only a subchart's default does.
+
+    Raises EditRefused for values that cannot be read with certainty.
+    """
+    for given in sorted(inputs.parameters, key=lambda p: -_PRECEDENCE[p.flag]):
+        name = parameter_path(given.name)
+        if path[: len(name)] == name:
+            return given
+    return next((layer for layer in reversed(inputs.layers) if _scalar(layer, path)), None)
+
+
+def editable_layer(inputs: ChartInputs, path: Path) -> Layer:
+    """Return the file in which an edit of `path` changes what runs.
+
+    Raises NoEffect where the Application itself overrides every file, PlanRefused where the value
+    stands in no file of this repository.
+    """
+    found = winner(inputs, path)
+    key = Key(path)
+    if isinstance(found, Parameter):
+        raise NoEffect(
+            f"the edit has no effect: {found.file} sets {key} as a parameter, line {found.line}",
+            why="A parameter of the Application beats every values file.",
+            todo="Remove the parameter, so that the values file decides.",
+        )
+    if found is not None and found.kind in {"values", "valuesObject"}:
+        line = _line(found, path)
+        raise NoEffect(
+            f"the edit has no effect: {found.file} sets {key} in {found.kind}, line {line}",
+            why="Values of the Application beat every values file.",
+            todo="Move the value into a values file.",
+        )
+    if found is None or not found.editable:
+        raise PlanRefused(
+            f"{key} is set in no values file of this repository.",
+            why=f"It stands in {found.file if found else 'the default values of a subchart'}.",
+            todo=f"Add {key} to {_last_file(inputs)}.",
+        )
+    return found
+
+
+def parameter_path(name: str) -> Path:
+    r"""Read a parameter's name as `helm --set` does: `a.b[0].c`, dots in a name as `\.`."""
+    return tuple(
+        int(match["index"]) if match["index"] else re.sub(r"\\(.)", r"\1", match["name"])
+        for match in _STEP.finditer(name)
+    )
+
+
+def _line(layer: Layer, path: Path) -> int:
+    """Return the line in the manifest: of the value where it is text there, else of the object."""
+    scalar = _scalar(layer, path)
+    return layer.line + (scalar.line if scalar and layer.kind == "values" else 0)
+
+
+def _scalar(layer: Layer, path: Path) -> Scalar | None:
+    return find(layer.data, Key(path), file=layer.file)
+
+
+def _last_file(inputs: ChartInputs) -> str:
+    files = [layer.file for layer in inputs.layers if layer.editable and layer.kind == "file"]
+    return files[-1] if files else "a values file that the Application names"
