@@ -104,11 +104,16 @@ class Private:
         assert failure is not None  # noqa: S101
         raise failure
 
-    def once(self, *arguments: str, stdin: bytes = b"") -> tuple[bytes, str]:
+    def once(self, *arguments: str, stdin: bytes = b"", **extra: str) -> tuple[bytes, str]:
         """Run a command that talks to the server, once. Raises GitFailed."""
         # Where a token is given, no .netrc may add another.
-        extra = {"HOME": os.devnull} if self.remote.settings else {}
-        return self.git.talk(*arguments, stdin=stdin, extra=extra)
+        home = {"HOME": os.devnull} if self.remote.settings else {}
+        return self.git.talk(*arguments, stdin=stdin, extra={**home, **extra})
+
+    def push(self, *arguments: str) -> None:
+        """Push, once. Raises GitFailed."""
+        # Over HTTP git always packs against the files' former contents: fetched if need be.
+        self.once("push", *arguments, GIT_NO_LAZY_FETCH="0")
 
 
 @contextmanager

@@ -25,7 +25,9 @@ from plate_release.model import Clock, EntryKind, Finding
 LEDGER = "refs/notes/plate-release"
 _HEAD = "refs/plate/head"
 _LEDGER_HERE = "refs/plate/notes"
-_NOT_THERE = "no commits selected|not our ref|couldn't find remote ref"
+# Said of --shallow-since where all is older; the second where the server's word was lost.
+_ALL_OLDER = "no commits selected|error processing shallow info"
+_NOT_THERE = f"{_ALL_OLDER}|not our ref|couldn't find remote ref"
 # History is deepened by so many commits, and in the end wholly.
 _DEPTHS = ("--deepen=100", "--deepen=1000", "--unshallow")
 
@@ -98,7 +100,7 @@ class Repository:
         try:
             self._ask(depth, "--prune", *names)
         except GitFailed as failed:
-            if "no commits selected" not in failed.complaint:
+            if not re.search(_ALL_OLDER, failed.complaint):
                 raise self._explained(failed) from failed
             # The branch was set back to a commit older than the one that was seen first.
             self._fetch("--depth=1", "--prune", *names)
@@ -201,10 +203,9 @@ class Repository:
         """
         leases = [f"--force-with-lease={u.ref}:{u.old or ''}" for u in updates]
         refspecs = [f"{u.new}:{u.ref}" for u in updates]
-        # A thin pack would look for the files' former contents, which may not be here.
-        how = ["--porcelain", "--no-verify", "--no-thin", *["--atomic"][: len(updates) - 1]]
+        how = ["--porcelain", "--no-verify", *["--atomic"][: len(updates) - 1]]
         try:
-            self._private.once("push", *how, *leases, "origin", *refspecs)
+            self._private.push(*how, *leases, "origin", *refspecs)
         except GitFailed as failed:
             raise self._explained(failed) from failed
 

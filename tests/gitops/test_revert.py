@@ -4,7 +4,7 @@ import pytest
 
 from plate_release.errors import PlanRefused
 from plate_release.gitops.entry import Entry, Recorded, ServiceEntry, moment
-from plate_release.gitops.revert import Gone, Left, Undo, decide, target_of
+from plate_release.gitops.revert import Decision, Gone, Left, Undo, decide, target_of
 from plate_release.model import Judgement, Outcome
 
 API = ServiceEntry(name="api", before="1.4.2", after="1.5.0", file="v.yaml", key="image.tag")
@@ -37,8 +37,7 @@ def test_only_a_key_that_still_holds_our_value_is_written() -> None:
 
 def test_what_is_already_back_needs_nothing() -> None:
     made = decide(entry(API), {"api": "1.4.2"}, [])
-    assert made.already == (API,)
-    assert not (made.undo or made.left or made.gone)
+    assert made == Decision((), (), (), (API,))
 
 
 def test_a_file_or_key_that_has_gone_is_told_with_the_edit_to_make() -> None:
