@@ -122,7 +122,7 @@ def failure(asked: str, answer: Answer) -> CallFailed:
     status, message = answer.status, _message(answer)
     if status in range(300, 400):
         return _redirected(asked, answer)
-    if not message and not _plain(answer):
+    if not message and not answer.is_json and not _plain(answer):
         return foreign(asked, answer)
     kind, todo = _kind(status, message, answer)
     return kind(

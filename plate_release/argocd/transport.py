@@ -130,7 +130,7 @@ def _explained(request: Request, url: str) -> Iterator[None]:
     """Turn what requests and urllib3 raise into CallFailed; their texts can hold whole URLs."""
     try:
         yield
-    except Timeout:
+    except (Timeout, urllib3.exceptions.TimeoutError):
         raise TimedOut(
             f"{url} did not answer {request} in time", todo="Check ARGOCD_SERVER and the network."
         ) from None
