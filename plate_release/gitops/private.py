@@ -9,11 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Self
 
-from plate_release.errors import RepositoryUnavailable
 from plate_release.gitops.backoff import attempts
 from plate_release.gitops.commit import Signing
 from plate_release.gitops.git import Git, GitFailed, environment, inherited, require_version
-from plate_release.gitops.refusals import Unanswered, explain
+from plate_release.gitops.refusals import Unanswered, explain, no_room
 from plate_release.gitops.remote import Remote
 from plate_release.model import Clock
 
@@ -124,11 +123,7 @@ def folder_for(workspace: Path | None) -> Iterator[Path]:
             prefix="plate-release-", dir=workspace, ignore_cleanup_errors=True
         )
     except OSError as error:
-        raise RepositoryUnavailable(
-            "There is no room for a private repository.",
-            why=str(error),
-            todo="Free space in TMPDIR, or point TMPDIR at a disk that can be written.",
-        ) from error
+        raise no_room(error) from error
     with holder as folder:
         yield Path(folder)
 

@@ -34,8 +34,10 @@ def compare_and_swap(
 ) -> str | None:
     """Push what `make` makes of the branch's head and return its commit; None: nothing to do.
 
-    make: called again with each new head; what it raises ends the loop. head: a head that is at
-    hand, which saves the first fetch. The loop is bounded by `seconds`, not by a count.
+    make: called again with each new head; what it raises ends the loop. Its commit must be its
+    own (a release's id stands in the message): of two runs that make the very same one, both
+    would take it for theirs. head: a head that is at hand, which saves the first fetch. The loop
+    is bounded by `seconds`, not by a count.
 
     Raises PushRefused where the server declines, where others were faster for all of `seconds`,
     or where it cannot be found out what became of the push.

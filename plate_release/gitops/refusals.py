@@ -59,7 +59,7 @@ _KINDS = (
     _kind(
         r"\((fetch first|non-fast-forward|stale info|failed to update ref|failed to lock"
         r"|incorrect old value provided|reference already exists|atomic (push failed|transaction"
-        r" failed)|failed to write|cannot lock references?)\)|cannot lock ref"
+        r" failed)|cannot lock references?)\)|cannot lock ref"
         r"|atomic push failed|unable to create '[^']*\.lock'",
         Moved,
         "The branch moved.",
@@ -71,15 +71,15 @@ _KINDS = (
         "Run `git config --global --add safe.directory PATH` if you trust it.",
     ),
     _kind(
-        r"error: 401|HTTP 401|error: 403|HTTP 403|authentication failed|could not read "
-        r"(username|password)|terminal prompts disabled|access denied|permission denied"
-        r"|host key verification failed|could not read from remote repository",
+        r"(error:|HTTP) 40[13]\b|authentication failed|could not read (username|password)"
+        r"|terminal prompts disabled|access denied|permission denied"
+        r"|host key verification failed",
         RepositoryUnavailable,
         "The repository does not let us in.",
         _TOKEN,
     ),
     _kind(
-        r"error: 404|HTTP 404|repository '.*' not found|repository not found"
+        r"(error:|HTTP) 404\b|repository '.*' not found|repository not found"
         r"|does not appear to be a git repository",
         RepositoryUnavailable,
         "There is no such repository, or it may not be seen.",
@@ -92,19 +92,19 @@ _KINDS = (
         "Check --branch.",
     ),
     _kind(
-        r"error: 30[1278]|HTTP 30[1278]|redirect",
+        r"(error:|HTTP) 30[1278]\b|redirect",
         RepositoryUnavailable,
         "The repository has moved to another address.",
         "Give its new address with --repo; a token is not sent after a redirect.",
     ),
     _kind(
-        r"error: 413|HTTP 413",
+        r"(error:|HTTP) 413\b",
         RepositoryUnavailable,
         "The server found the request too large (413).",
         "Raise the request limit of the proxy before the git server.",
     ),
     _kind(
-        r"certificate|SSL_ERROR|TLS",
+        r"certificate",
         RepositoryUnavailable,
         "The server's certificate is not trusted.",
         "Point GIT_SSL_CAINFO at the certificate authority's file.",
@@ -117,15 +117,21 @@ _KINDS = (
         _PLACE,
     ),
     _kind(
-        r"error: 429|HTTP 429|error: 5\d\d|HTTP 5\d\d|could not resolve host|failed to connect"
+        r"(error:|HTTP) (429|5\d\d)\b|could not resolve host|failed to connect"
         r"|couldn't connect|connection (refused|reset|timed out|was closed)|timed out|timeout"
         r"|early EOF|hung up unexpectedly|unexpected disconnect|too slow|empty reply"
         r"|transfer closed|RPC failed|recv failure|expected flush|bad line length"
         r"|network is unreachable|no route to host|bytes of body are still expected"
-        r"|index-pack|unexpected end of",
+        r"|index-pack|unexpected end of|SSL_ERROR|GnuTLS",
         Unanswered,
         "The git server does not answer as it should.",
         "Nothing is known to have changed; run the same command again when it is back.",
+    ),
+    _kind(
+        r"could not read from remote repository",
+        RepositoryUnavailable,
+        "The repository does not let us in, or does not exist.",
+        _PLACE,
     ),
 )
 
@@ -142,6 +148,15 @@ _LONGEST = 2000
 def neutral(text: str) -> str:
     """Return `text` without escape sequences, control characters and direction marks."""
     return _ESCAPES.sub("", text.replace("\r\n", "\n"))
+
+
+def no_room(error: OSError) -> RepositoryUnavailable:
+    """Return the error for a file of ours that could not be written."""
+    return RepositoryUnavailable(
+        "There is no room for a private copy of the repository.",
+        why=str(error),
+        todo="Free space in TMPDIR, or point TMPDIR at a disk that can be written.",
+    )
 
 
 def explain(failed: GitFailed, remote: Remote) -> ReleaseError | Moved:

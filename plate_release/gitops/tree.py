@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from plate_release.errors import PlanRefused
 from plate_release.gitops.objects import Objects, TreeEntry
+from plate_release.gitops.refusals import no_room
 from plate_release.model import EntryKind
 
 # As Linux: so many links in one path are a loop.
@@ -95,22 +96,31 @@ class RepositoryTree:
 
         A symlink inside the folder stays one; one to a file elsewhere in the repository becomes
         that file's copy. Raises PlanRefused for one that leaves the repository or leads to a
-        folder elsewhere, FileNotFoundError where there is no such folder.
+        folder elsewhere, FileNotFoundError where there is no such folder, RepositoryUnavailable
+        where it cannot be written.
         """
         entries = dict(self._walk(folder))
         if not entries:
             raise FileNotFoundError(f"{folder} is not a folder of {self.repository}")
         contents = self.blobs(e.oid for e in entries.values() if e.kind is not EntryKind.SUBMODULE)
-        for path, entry in entries.items():
-            target = into / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if entry.kind is EntryKind.SYMLINK:
-                self._export_link(folder, path, contents[entry.oid], target)
-            elif entry.kind is EntryKind.SUBMODULE:
+        try:
+            for path, entry in entries.items():
+                self._export_one(folder, path, entry, contents.get(entry.oid, b""), into / path)
+        except OSError as error:
+            raise no_room(error) from error
+
+    def _export_one(
+        self, folder: str, path: str, entry: TreeEntry, content: bytes, target: Path
+    ) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        match entry.kind:
+            case EntryKind.SYMLINK:
+                self._export_link(folder, path, content, target)
+            case EntryKind.SUBMODULE:
                 target.mkdir()
-            else:
-                target.write_bytes(contents[entry.oid])
-                target.chmod(0o755 if entry.kind is EntryKind.EXECUTABLE else 0o644)
+            case kind:
+                target.write_bytes(content)
+                target.chmod(0o755 if kind is EntryKind.EXECUTABLE else 0o644)
 
     def _export_link(self, folder: str, path: str, link: bytes, target: Path) -> None:
         place = self.locate(path)
