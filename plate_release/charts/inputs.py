@@ -16,7 +16,7 @@ import yaml
 from plate_release.application import ApplicationSpec, HelmOptions, Source
 from plate_release.charts.discover import Manifest
 from plate_release.charts.overrides import PlacedHelm, placed
-from plate_release.charts.reading import Path
+from plate_release.charts.reading import Path, documents
 from plate_release.charts.sources import repositories, same_repository, sources
 from plate_release.charts.valuefiles import Place, Roots, inside, missing, read, value_files
 from plate_release.errors import ChartRefused, PlanRefused
@@ -28,13 +28,22 @@ _VARIABLE = re.compile(r"\$(\$|\w+|\{\w+\})")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One set of values; `editable` where its file stands in the repository that we release to."""
+    """One set of values; `editable` where its file stands in the repository that we release to.
+
+    What stands inside an Application has the `line` it starts at and its values' `lines`.
+    """
 
     kind: Literal["chart", "file", "values", "valuesObject"]
     file: str
     data: bytes = field(repr=False)
-    line: int = 1
     editable: bool = False
+    line: int = 1
+    lines: Mapping[Path, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the chart's own values.yaml, which every environment shares."""
+        return self.kind == "chart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +230,21 @@ def _inline(helm: PlacedHelm) -> Iterator[Layer]:
     if options.values_object is not None:
         origin = helm.origin("valuesObject")
         text = yaml.safe_dump(options.values_object, sort_keys=False, allow_unicode=True)
-        yield Layer("valuesObject", origin.file, text.encode(), origin.line("valuesObject"))
+        line, lines = origin.line("valuesObject"), origin.below("valuesObject")
+        yield Layer("valuesObject", origin.file, text.encode(), line=line, lines=lines)
     elif options.values:
         origin = helm.origin("values")
-        yield Layer("values", origin.file, options.values.encode(), origin.line("values"))
+        line = origin.line("values")
+        # A block scalar: its text starts on the line after `values: |`.
+        lines = {path: line + below for path, below in _lines_of(options.values).items()}
+        yield Layer("values", origin.file, options.values.encode(), line=line, lines=lines)
+
+
+def _lines_of(text: str) -> Mapping[Path, int]:
+    try:
+        return next((document.lines for document in documents(text)), {})
+    except yaml.YAMLError:
+        return {}  # helm says what is wrong with it
 
 
 def _parameters(

@@ -34,6 +34,11 @@ class Origin:
             path = path[:-1]
         return self.lines.get(path, 0)
 
+    def below(self, field: str) -> dict[Path, int]:
+        """Return the lines of all that stands below a field of the section."""
+        start = (*self.path, field)
+        return {p[len(start) :]: n for p, n in self.lines.items() if p[: len(start)] == start}
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedHelm:

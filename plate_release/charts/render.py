@@ -8,20 +8,17 @@ from a Helm repository goes to the network.
 import json
 import re
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from plate_release.charts.complaints import complaint
-from plate_release.charts.inputs import ChartInputs, Parameter, RemoteChart
+from plate_release.charts.inputs import ChartInputs, Parameter
 from plate_release.charts.reading import load
 from plate_release.charts.valuefiles import inside
+from plate_release.charts.winner import place_of
 from plate_release.errors import ChartRefused, PreflightRefused
 
 HELM = "PLATE_RELEASE_HELM"
@@ -65,169 +62,10 @@ class KubernetesObject:
         return int(text) if re.fullmatch(r"[+-]?\d{1,9}", text) else 0
 
     def __str__(self) -> str:
-        where = f"{self.namespace}/" if self.namespace else ""
-        return f"{self.kind} {where}{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """What helm made of a chart, in the order in which Helm applies it, and the values it saw."""
-
-    objects: tuple[KubernetesObject, ...]
-    values: Mapping[str, Any] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Renderer:
-    """Runs `helm`; `environ` is what it may pass on of the caller's environment."""
-
-    helm: str
-    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
-    timeout: float = 60.0
-
-    @contextmanager
-    def open(self, inputs: ChartInputs) -> "Iterator[OpenChart]":
-        """Lay the chart out in a temporary folder.
-
-        Raises ChartRefused where the chart or what it depends on is not there.
-        """
-        with tempfile.TemporaryDirectory(prefix="plate-release-") as name:
-            home = Path(name)
-            yield OpenChart(self, inputs, home, self._lay_out(inputs, home))
-
-    def version(self) -> str:
-        """Return helm's version, such as `v3.17.3`."""
-        with tempfile.TemporaryDirectory(prefix="plate-release-") as home:
-            return self.run(["version", "--template", "{{.Version}}"], Path(home)).stdout.strip()
-
-    def run(self, arguments: list[str], home: Path) -> "subprocess.CompletedProcess[str]":
-        """Run helm with settings of its own below `home`.
-
-        Raises PreflightRefused where there is no helm, ChartRefused where it takes too long.
-        """
-        passed = {key: self.environ[key] for key in _PASSED_ON + _PROXIES if key in self.environ}
-        own = {f"HELM_{what}_HOME": str(home / what) for what in ("CONFIG", "CACHE", "DATA")}
-        rest = {"HOME": str(home), "HELM_PLUGINS": str(home), "KUBECONFIG": str(home / "none")}
-        try:
-            return subprocess.run(
-                [self.helm, *arguments],
-                env=passed | own | rest,
-                cwd=home,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                timeout=self.timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ChartRefused(
-                f"helm {arguments[0]} did not end within {self.timeout:g} s.",
-                todo="Look for a template that does not end.",
-            ) from error
-        except OSError as error:
-            raise _no_helm(f"{self.helm}: {error.strerror}") from error
-
-    def _lay_out(self, inputs: ChartInputs, home: Path) -> Path:
-        tree = home / "tree"
-        tree.mkdir()
-        if inputs.remote:
-            folder = self._fetched(inputs.remote, tree)
-        else:
-            inputs.tree.export(inputs.chart, tree)
-            folder = tree / inputs.chart
-            _vendor_neighbours(inputs, tree)
-        (folder / "templates").mkdir(exist_ok=True)
-        (folder / _ECHO).write_text(_ECHO_TEMPLATE)
-        return folder
-
-    def _fetched(self, chart: RemoteChart, into: Path) -> Path:
-        http = re.match(r"https?://", chart.repository)
-        address = chart.repository.removeprefix("oci://").rstrip("/")
-        name = (
-            [chart.name, "--repo", chart.repository] if http else [f"oci://{address}/{chart.name}"]
-        )
-        version = ["--version", chart.version] if chart.version else []
-        done = self.run(["pull", *name, *version, "--untar", "--untardir", str(into)], into)
-        if done.returncode:
-            raise ChartRefused(
-                f"The chart {chart.name} {chart.version} of {chart.repository} cannot be fetched.",
-                why=complaint(done.stderr, into).text,
-                todo="Check the chart's name, its version and the way to the repository.",
-            )
-        return next(path.parent for path in into.glob("*/Chart.yaml"))
-
-
-@dataclass(frozen=True, slots=True)
-class OpenChart:
-    """A chart laid out on disk, ready to be rendered with changed files."""
-
-    renderer: Renderer
-    inputs: ChartInputs
-    home: Path
-    folder: Path
-
-    def render(
-        self, files: Mapping[str, bytes] | None = None, *, values: Mapping[str, Any] | None = None
-    ) -> Rendered:
-        """Render with other bytes in the `files` named, or with `values` alone, whatever else says.
-
-        Raises ChartRefused with helm's own message, files named as in the repository.
-        """
-        return read_rendered(self._run("template", files or {}, values, []))
-
-    def lint(self, files: Mapping[str, bytes] | None = None, *, strict: bool = False) -> str:
-        """Return what `helm lint` says; raises ChartRefused where it fails."""
-        return self._run("lint", files or {}, None, ["--strict"] if strict else [])
-
-    def _run(
-        self,
-        command: str,
-        files: Mapping[str, bytes],
-        values: Mapping[str, Any] | None,
-        flags: list[str],
-    ) -> str:
-        inputs = self.inputs.edited(files)
-        if values is not None:
-            inputs = replace(inputs, parameters=())
-        with tempfile.TemporaryDirectory(dir=self.home) as name:
-            scratch = Path(name)
-            folder = self._changed(files, scratch)
-            names = _written(inputs, scratch, values)
-            arguments = [command, *_arguments(command, inputs, folder, scratch, names), *flags]
-            done = self.renderer.run(arguments, self.home)
-            if done.returncode:
-                raise self._refused(command, done, folder, names)
-            return done.stdout
-
-    def _changed(self, files: Mapping[str, bytes], scratch: Path) -> Path:
-        """Return the chart's folder, a copy of it where the files change it."""
-        start = f"{self.inputs.chart}/" if self.inputs.chart else ""
-        touched = {name: data for name, data in files.items() if name.startswith(start)}
-        if not touched or self.inputs.remote:
-            return self.folder
-        # Its name must stay: helm lint compares it with the chart's.
-        copy = scratch / "chart" / self.folder.name
-        shutil.copytree(self.folder, copy, symlinks=True)
-        for name, data in touched.items():
-            (copy / name.removeprefix(start)).write_bytes(data)
-        return copy
-
-    def _refused(
-        self,
-        command: str,
-        done: "subprocess.CompletedProcess[str]",
-        folder: Path,
-        names: Mapping[Path, str],
-    ) -> ChartRefused | PreflightRefused:
-        said = done.stderr if command == "template" else f"{done.stdout}\n{done.stderr}"
-        if "unknown flag" in done.stderr:
-            return _no_helm(f"{self.renderer.version()} has an {done.stderr.strip()[7:]}")
-        known = {str(path): name for path, name in names.items()} | {str(folder): self.inputs.chart}
-        found = complaint(said, self.home, known, self.inputs.chart)
-        where = (
-            f"{found.file}{f', line {found.line}' if found.line else ''}: " if found.file else ""
-        )
+        file, line = found.file, found.line
+        if found.value:
+            file, line = place_of(inputs, found.value)
+        where = f"{file}{f', line {line}' if line else ''}: " if file else ""
         return ChartRefused(
             f"{where}helm {command} of {self.inputs.application} fails.",
             why=found.text,

@@ -5,7 +5,7 @@ import re
 from plate_release.charts.inputs import ChartInputs, Layer, Parameter
 from plate_release.charts.reading import Path
 from plate_release.errors import NoEffect, PlanRefused
-from plate_release.values import Key, Scalar, find
+from plate_release.values import Key, find
 
 _STEP = re.compile(r"(?P<name>(?:\\.|[^\\.\[\]])+)|\[(?P<index>\d+)\]", re.DOTALL)
 _PRECEDENCE = {"--set": 0, "--set-string": 1, "--set-file": 2}
@@ -20,16 +20,28 @@ def winner(inputs: ChartInputs, path: Path) -> Layer | Parameter | None:
         name = parameter_path(given.name)
         if path[: len(name)] == name:
             return given
-    return next((layer for layer in reversed(inputs.layers) if _scalar(layer, path)), None)
+    key = Key(path)
+    layers = reversed(inputs.layers)
+    return next((one for one in layers if find(one.data, key, file=one.file)), None)
 
 
-def editable_layer(inputs: ChartInputs, path: Path) -> Layer:
-    """Return the file in which an edit of `path` changes what runs.
+def place_of(inputs: ChartInputs, path: Path) -> tuple[str, int]:
+    """Return the file and line that set the value at `path` last, empty where none does."""
+    found = winner(inputs, path)
+    if not isinstance(found, Layer):
+        return (found.file, found.line) if found else ("", 0)
+    if found.lines:
+        return found.file, found.lines.get(path, found.line)
+    scalar = find(found.data, Key(path), file=found.file)
+    return found.file, scalar.line if scalar else 0
+
+
+def editable(inputs: ChartInputs, path: Path, found: Layer | Parameter | None) -> Layer:
+    """Return the file in which an edit of `path`, that `found` sets last, changes what runs.
 
     Raises NoEffect where the Application itself overrides every file, PlanRefused where the value
     stands in no file of this repository.
     """
-    found = winner(inputs, path)
     key = Key(path)
     if isinstance(found, Parameter):
         raise NoEffect(
@@ -38,9 +50,9 @@ def editable_layer(inputs: ChartInputs, path: Path) -> Layer:
             todo="Remove the parameter, so that the values file decides.",
         )
     if found is not None and found.kind in {"values", "valuesObject"}:
-        line = _line(found, path)
+        file, line = place_of(inputs, path)
         raise NoEffect(
-            f"the edit has no effect: {found.file} sets {key} in {found.kind}, line {line}",
+            f"the edit has no effect: {file} sets {key} in {found.kind}, line {line}",
             why="Values of the Application beat every values file.",
             todo="Move the value into a values file.",
         )
@@ -59,16 +71,6 @@ def parameter_path(name: str) -> Path:
         int(match["index"]) if match["index"] else re.sub(r"\\(.)", r"\1", match["name"])
         for match in _STEP.finditer(name)
     )
-
-
-def _line(layer: Layer, path: Path) -> int:
-    """Return the line in the manifest: of the value where it is text there, else of the object."""
-    scalar = _scalar(layer, path)
-    return layer.line + (scalar.line if scalar and layer.kind == "values" else 0)
-
-
-def _scalar(layer: Layer, path: Path) -> Scalar | None:
-    return find(layer.data, Key(path), file=layer.file)
 
 
 def _last_file(inputs: ChartInputs) -> str:

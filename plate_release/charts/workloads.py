@@ -1,6 +1,7 @@
 """Which containers rendered objects run, and with which images. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,22 +11,22 @@ from plate_release.charts.render import KubernetesObject, Rendered
 from plate_release.model import Image
 
 _TEXT_ONLY = {"ConfigMap", "Secret", "CustomResourceDefinition"}
+_TESTS = {"test", "test-success"}
 _TAG = re.compile(r":(?P<tag>[^/:@]*)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One place where an object names an image; `path` leads to the map that holds it."""
+    """One place where an object names an image.
+
+    `place` is the object's kind, its template, its number among those, and the path to the map
+    that holds the image: what stays when the object's name follows the tag.
+    """
 
     object: KubernetesObject
     name: str
-    path: Path
+    place: tuple[str, str, int, Path]
     image: str
-
-    @property
-    def place(self) -> tuple[str, str, Path]:
-        """What stays when the object's name follows the tag."""
-        return self.object.kind, self.object.template, self.path
 
     def __str__(self) -> str:
         return f"{self.object}, container {self.name}"
@@ -36,12 +37,19 @@ def containers(rendered: Rendered) -> tuple[Container, ...]:
 
     Pods of `helm test` are left out: Argo CD never runs them.
     """
-    return tuple(
-        Container(one, str(body.get("name") or ".".join(map(str, path))), path, body["image"])
-        for one in rendered.objects
-        if one.kind not in _TEXT_ONLY and one.hook not in {"test", "test-success"}
-        for path, body in _with_image(one.body, ())
-    )
+    return tuple(_containers(rendered))
+
+
+def _containers(rendered: Rendered) -> Iterator[Container]:
+    seen: Counter[tuple[str, str]] = Counter()
+    for one in rendered.objects:
+        if one.kind in _TEXT_ONLY or one.hook in _TESTS:
+            continue
+        origin = (one.kind, one.template)
+        for path, body in _with_image(one.body, ()):
+            name = str(body.get("name") or ".".join(map(str, path)))
+            yield Container(one, name, (*origin, seen[origin], path), body["image"])
+        seen[origin] += 1
 
 
 def split_image(text: str) -> Image:

@@ -1,0 +1,73 @@
+"""A tree that is a directory, real helm 3 and 4, and the corpus of chart layouts."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from plate_release.charts import Renderer
+from plate_release.errors import PlanRefused
+from plate_release.model import EntryKind
+
+ROOT = Path(__file__).parents[2]
+CORPUS = Path(__file__).parent / "corpus"
+REPOSITORY = "https://git.example.com/plate/platform.git"
+
+
+@dataclass(frozen=True)
+class DirectoryTree:
+    """A directory as a `plate_release.model.Tree`."""
+
+    root: Path
+    repository: str = REPOSITORY
+    commit: str = "c0ffee" * 6 + "0123"
+
+    def entries(self, folder: str = "") -> Iterator[tuple[str, EntryKind]]:
+        for place, _, names in os.walk(self.root / folder):
+            for name in names:
+                path = Path(place) / name
+                kind = EntryKind.SYMLINK if path.is_symlink() else EntryKind.FILE
+                yield path.relative_to(self.root).as_posix(), kind
+
+    def read(self, path: str) -> bytes:
+        real = (self.root / path).resolve()
+        if not real.is_relative_to(self.root.resolve()):
+            raise PlanRefused(f"{path} leaves the repository.")
+        return real.read_bytes()
+
+    def read_many(self, paths: list[str]) -> Mapping[str, bytes]:
+        return {path: self.read(path) for path in paths if (self.root / path).is_file()}
+
+    def export(self, folder: str, into: Path) -> None:
+        shutil.copytree(self.root / folder, into / folder, dirs_exist_ok=True)
+
+
+@pytest.fixture(params=["helm-3", "helm-4"])
+def helm(request: pytest.FixtureRequest) -> str:
+    return str(ROOT / ".tools" / str(request.param) / "helm")
+
+
+@pytest.fixture
+def renderer(helm: str) -> Renderer:
+    return Renderer(helm, os.environ)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Callable[..., DirectoryTree]:
+    """Copy a layout of the corpus, with other text in some of its files (None: without it)."""
+
+    def copy(name: str, files: Mapping[str, str | None] | None = None) -> DirectoryTree:
+        root = tmp_path / name
+        shutil.copytree(CORPUS / name, root)
+        for path, text in (files or {}).items():
+            if text is None:
+                (root / path).unlink()
+            else:
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_text(text)
+        return DirectoryTree(root)
+
+    return copy

@@ -1,0 +1,289 @@
+"""Real-world layouts of charts and Applications, each with what a plan makes of it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from plate_release.charts import (
+    ChartChange,
+    Renderer,
+    applications,
+    chart_inputs,
+    image_keys,
+    proven,
+    select,
+)
+from plate_release.errors import ChartRefused, EditRefused, NoEffect, PlanRefused
+from plate_release.model import Ask
+from plate_release.values import Key
+
+from .conftest import CORPUS, DirectoryTree
+
+SHOP = "registry.example.com/plate/shop"
+OLD = "sha256:" + "1" * 64
+NEW = "sha256:" + "2" * 64
+
+
+@dataclass(frozen=True)
+class Released:
+    """One edit, `after` at `key` of `file`, and the image that each changed container runs then."""
+
+    layout: str
+    key: str = "image.tag"
+    line: int = 2
+    file: str = "chart/values-prod.yaml"
+    after: str = "1.5.0"
+    images: tuple[str, ...] = (f"{SHOP}:1.5.0",)
+    also: tuple[tuple[str, str], ...] = ()
+    findings: tuple[str, ...] = ()
+    tag_key: str | None = None
+    digest: str | None = None
+    objects: tuple[str, ...] = ("Deployment shop",)
+
+    def __str__(self) -> str:
+        return f"{self.layout}{'@' if self.digest else ''}{self.tag_key or ''}"
+
+
+RELEASED = [
+    Released("pair"),
+    Released("only-chart-values", file="chart/values.yaml", line=4),
+    Released("bitnami-global-registry", line=4, images=("harbor.example.com/plate/shop:1.5.0",)),
+    Released(
+        "umbrella-alias",
+        key="backend.image.tag",
+        line=3,
+        tag_key="backend.image.tag",
+        images=("registry.example.com/plate/backend:1.5.0",),
+        objects=("Deployment backend-backend",),
+    ),
+    Released("library-chart"),
+    Released(
+        "single-string",
+        key="image",
+        line=1,
+        after="registry.example.com:5000/plate/shop:1.5.0",
+        images=("registry.example.com:5000/plate/shop:1.5.0",),
+    ),
+    Released(
+        "single-string-digest",
+        key="image",
+        line=1,
+        after="plate/shop:1.5.0",
+        findings=("digest-dropped",),
+    ),
+    Released(
+        "single-string-digest",
+        key="image",
+        line=1,
+        digest=NEW,
+        after=f"plate/shop:1.5.0@{NEW}",
+        images=(f"{SHOP}:1.5.0@{NEW}",),
+    ),
+    Released("digest-split", also=(("image.digest", ""),), findings=("digest-dropped",)),
+    Released(
+        "digest-split",
+        digest=NEW,
+        also=(("image.digest", NEW),),
+        images=(f"{SHOP}:1.5.0@{NEW}",),
+    ),
+    Released("digest-wins", also=(("image.digest", ""),), findings=("digest-dropped",)),
+    Released("digest-wins", digest=NEW, also=(("image.digest", NEW),), images=(f"{SHOP}@{NEW}",)),
+    Released("pair", digest=NEW, after=f"1.5.0@{NEW}", images=(f"{SHOP}:1.5.0@{NEW}",)),
+    Released("tpl-in-values", key="version", line=1),
+    Released(
+        "sidecar-list",
+        key="containers[name=shop].tag",
+        tag_key="containers[name=shop].tag",
+        line=4,
+    ),
+    Released("default-sidecar"),
+    Released("two-value-files", file="regions/eu.yaml"),
+    Released("first-of-two-value-files"),
+    Released("multi-source-ref", file="environments/values/shop.yaml"),
+    Released("other-parameters"),
+    Released("noise"),
+    Released("stateful-set", objects=("StatefulSet shop",)),
+    Released(
+        "cron-job",
+        images=(f"{SHOP}:1.5.0",) * 2,
+        objects=("Deployment shop", "CronJob shop-nightly"),
+    ),
+    Released("init-container", images=(f"{SHOP}:1.5.0",) * 2),
+    Released("rollout", objects=("Rollout shop",)),
+    Released("app-version-default"),
+    Released(
+        "job-named-by-tag",
+        images=(f"{SHOP}:1.5.0",) * 2,
+        objects=("Deployment shop", "Job migrate-1-5-0"),
+    ),
+    Released("label-beside", line=3),
+    Released("config-checksum", objects=("ConfigMap shop", "Deployment shop")),
+    Released("number"),
+    Released(
+        "two-workloads",
+        key="worker.tag",
+        tag_key="worker.tag",
+        line=6,
+        objects=("Deployment worker",),
+        findings=("image-left-behind",),
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The kind of refusal, and what its message says."""
+
+    layout: str
+    kind: type[PlanRefused]
+    says: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.layout
+
+
+REFUSED = [
+    Refused(
+        "umbrella-alias",
+        PlanRefused,
+        ("backend.image.tag in chart/values-prod.yaml", "`tag-key: backend.image.tag`"),
+    ),
+    Refused("sidecar-list", PlanRefused, ("containers[0].tag", "containers[1].tag")),
+    Refused("two-workloads", PlanRefused, ("api.tag in", "worker.tag in", "tag-key: api.tag")),
+    Refused(
+        "subchart-default",
+        PlanRefused,
+        ("default values of a subchart", "Add service.image.tag to chart/values-prod.yaml"),
+    ),
+    Refused(
+        "parameter",
+        NoEffect,
+        ("the edit has no effect: environments/shop.yaml sets image.tag as a parameter, line 17",),
+    ),
+    Refused(
+        "values-object",
+        NoEffect,
+        ("environments/shop.yaml sets image.tag in valuesObject, line 17",),
+    ),
+    Refused(
+        "inline-values", NoEffect, ("environments/shop.yaml sets image.tag in values, line 17",)
+    ),
+    Refused(
+        "source-override-file",
+        NoEffect,
+        ("chart/.argocd-source-shop-prod.yaml sets image.tag as a parameter, line 3",),
+    ),
+    Refused("kustomize-beside-helm", PlanRefused, ("Kustomize", "kustomization.yaml")),
+    Refused("kustomize-only", PlanRefused, ("Kustomize", "kustomization.yaml")),
+    Refused("schema", ChartRefused, ("chart/values-prod.yaml, line 2: helm template", "pattern")),
+    Refused("tag-decides-more", PlanRefused, ("Deployment shop: spec.replicas: 3 -> 1",)),
+    Refused(
+        "unvendored-dependency",
+        ChartRefused,
+        ("redis", "Run `helm dependency build chart` and commit chart/charts."),
+    ),
+    Refused(
+        "hard-coded", PlanRefused, (f"Deployment shop, container shop: {SHOP}:1.3.0", "tag-key")
+    ),
+    Refused("shared-anchor", EditRefused, ("chart/values-prod.yaml:5", "merge")),
+    Refused("nil-pointer", ChartRefused, ("chart/templates/deployment.yaml, line 13:", "nil")),
+    Refused("broken-values", ChartRefused, ("chart/values-prod.yaml, line 2:",)),
+    Refused("outside", PlanRefused, ("../../secrets/values.yaml leaves the repository",)),
+    Refused("missing-value-file", ChartRefused, ("chart/values-production.yaml",)),
+]
+
+
+def planned(
+    renderer: Renderer, tree: DirectoryTree, ask: Ask, tag_key: str | None = None
+) -> ChartChange:
+    inputs = chart_inputs(select(applications(tree), "shop", "prod"), tree)
+    with renderer.open(inputs) as chart:
+        before = chart.render()
+        keys = image_keys(chart, before, ask, Key.parse(tag_key) if tag_key else None)
+        return proven(chart, before, keys, ask)
+
+
+@pytest.mark.parametrize("row", RELEASED, ids=str)
+def test_layout_is_released(row: Released, renderer: Renderer) -> None:
+    tree = DirectoryTree(CORPUS / row.layout)
+    change = planned(renderer, tree, Ask("shop", "1.5.0", row.digest), row.tag_key)
+    edit, *others = change.edits
+    assert (change.file, edit.key, edit.line, edit.after) == (
+        row.file,
+        row.key,
+        row.line,
+        row.after,
+    )
+    assert tuple((other.key, other.after) for other in others) == row.also
+    assert tuple(image.after for image in change.difference.images) == row.images
+    assert tuple(str(one) for one in change.difference.objects) == row.objects
+    assert tuple(finding.code for finding in change.findings) == row.findings
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=str)
+def test_layout_is_refused(row: Refused, renderer: Renderer) -> None:
+    with pytest.raises(row.kind) as caught:
+        planned(renderer, DirectoryTree(CORPUS / row.layout), Ask("shop", "1.5.0"))
+    assert type(caught.value) is row.kind
+    for text in row.says:
+        assert text in str(caught.value)
+    assert str(CORPUS) not in str(caught.value)
+    assert "/tmp/" not in str(caught.value)
+
+
+@pytest.fixture
+def helm_repository(renderer: Renderer, tmp_path: Path) -> Iterator[str]:
+    """Serve the layout's chart as a Helm repository over HTTP."""
+    folder = tmp_path / "charts"
+    folder.mkdir()
+    chart = str(CORPUS / "helm-repository" / "chart")
+    for arguments in (
+        ["package", chart, "--destination", str(folder)],
+        ["repo", "index", str(folder)],
+    ):
+        assert renderer.run(arguments, tmp_path).returncode == 0
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_chart_of_a_helm_repository_with_values_in_git(
+    renderer: Renderer, helm_repository: str, layout: Callable[..., DirectoryTree]
+) -> None:
+    manifest = (CORPUS / "helm-repository" / "environments" / "shop.yaml").read_text()
+    served = manifest.replace("http://charts.invalid", helm_repository)
+    tree = layout("helm-repository", {"environments/shop.yaml": served})
+    change = planned(renderer, tree, Ask("shop", "1.5.0"))
+    assert [(e.file, e.key, e.after) for e in change.edits] == [
+        ("values/shop.yaml", "image.tag", "1.5.0")
+    ]
+    assert [image.after for image in change.difference.images] == [f"{SHOP}:1.5.0"]
+
+
+def test_chart_that_cannot_be_fetched_is_refused(
+    renderer: Renderer, helm_repository: str, layout: Callable[..., DirectoryTree]
+) -> None:
+    manifest = (CORPUS / "helm-repository" / "environments" / "shop.yaml").read_text()
+    served = manifest.replace("http://charts.invalid", helm_repository).replace("0.3.x", "9.9.9")
+    tree = layout("helm-repository", {"environments/shop.yaml": served})
+    with pytest.raises(ChartRefused, match=r"The chart shop 9\.9\.9 of http.* cannot be fetched"):
+        planned(renderer, tree, Ask("shop", "1.5.0"))
+
+
+def test_the_asked_tag_standing_there_already_is_no_edit(renderer: Renderer) -> None:
+    change = planned(renderer, DirectoryTree(CORPUS / "pair"), Ask("shop", "1.4.2"))
+    assert (change.edits, change.difference.objects) == ((), ())
+
+
+def test_every_layout_is_in_the_tables() -> None:
+    rows = {row.layout for row in RELEASED} | {row.layout for row in REFUSED}
+    assert rows | {"helm-repository"} == {path.name for path in CORPUS.iterdir()}
