@@ -13,12 +13,11 @@ from yaml.events import (
     AliasEvent,
     CollectionEndEvent,
     CollectionStartEvent,
+    DocumentEndEvent,
     DocumentStartEvent,
     Event,
     MappingStartEvent,
-    NodeEvent,
     ScalarEvent,
-    SequenceStartEvent,
 )
 from yaml.reader import ReaderError
 
@@ -33,18 +32,18 @@ _BOM = "\ufeff"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Node:
-    """One node, complete once `parse` returns.
+    """One node, complete once `parse` returns; two nodes of one event are the same.
 
-    A map's children are its keys and values in turn, an alias's `target` is what it stands for,
-    `size` counts the nodes below with aliases expanded.
+    `target` is what an alias stands for. `size` counts the events inside, aliases expanded.
     """
 
     event: Any  # PyYAML's stubs let every mark be None, its parsers do not
-    children: list["Node"] = field(default_factory=list)
-    size: int = 1
+    # Bare scalar events: a Node for each would double the time of a parse.
+    children: "list[Node | ScalarEvent]" = field(default_factory=list)
     target: "Node | None" = None
+    size: int = 1
     closed: bool = True
 
     @property
@@ -57,12 +56,13 @@ class Node:
     @property
     def pairs(self) -> Iterator[tuple["Node", "Node"]]:
         """A map's keys with their values."""
-        return zip(self.children[::2], self.children[1::2], strict=True)
+        children = map(_node, self.children)
+        return zip(children, children, strict=True)
 
     @property
-    def items(self) -> list["Node"]:
+    def items(self) -> "list[Node]":
         """A list's items."""
-        return self.children if isinstance(self.event, SequenceStartEvent) else []
+        return [_node(c) for c in self.children] if self.kind == "list" else []
 
     @property
     def followed(self) -> "Node":
@@ -72,10 +72,11 @@ class Node:
     @property
     def empty(self) -> bool:
         """Whether nothing is written here."""
-        return isinstance(self.event, ScalarEvent) and (self.event.value, self.event.style) in (
-            ("", ""),
-            ("", None),
-        )
+        return self.kind == "scalar" and not (self.event.value or self.event.style)
+
+
+def _node(child: "Node | ScalarEvent") -> Node:
+    return child if isinstance(child, Node) else Node(child)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,70 +115,77 @@ def parse(data: bytes, file: str) -> Document:
     """
     text = _decoded(data, file)
     bom = _BOM if text.startswith(_BOM) else ""
-    builder = _Builder(Document(file, bom, text.removeprefix(_BOM)))
-    for event in _events(builder.document):
-        builder.add(event)
-    return builder.document
+    document = Document(file, bom, text.removeprefix(_BOM))
+    builder = _Builder(document)
+    for event in events(document):
+        document.events.append(event)
+        if type(event) is ScalarEvent and event.anchor is None:
+            builder.children.append(event)
+        else:
+            builder.add(event)
+    return document
 
 
 class _Builder:
-    """Makes the tree of events as they come."""
+    """Makes the tree of a document's events as they come."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self.children: list[Node | ScalarEvent] = []
         self.stack: list[Node] = []
         self.anchors: dict[str, Node] = {}
+        self.expanded = 0  # what the aliases so far stand for, in events
 
     def add(self, event: Event) -> None:
-        self.document.events.append(event)
-        if isinstance(event, ScalarEvent):
-            self._attach(Node(event))
-        elif isinstance(event, AliasEvent):
-            self._alias(event)
-        elif isinstance(event, CollectionStartEvent):
+        """Take any event but a scalar without an anchor, which is a child and nothing else."""
+        if isinstance(event, CollectionStartEvent):
             self._open(Node(event, closed=False))
         elif isinstance(event, CollectionEndEvent):
             self._close()
+        elif isinstance(event, AliasEvent):
+            self._alias(event, event.anchor or "")
+        elif isinstance(event, ScalarEvent):
+            self._attach(Node(event))
         elif isinstance(event, DocumentStartEvent):
             self.anchors.clear()
+            self.children = []
+        elif isinstance(event, DocumentEndEvent):
+            self.document.roots.extend(map(_node, self.children))
 
     def _attach(self, node: Node) -> None:
-        if isinstance(node.event, NodeEvent) and node.event.anchor and node.target is None:
+        if node.event.anchor is not None and node.target is None:
             self.anchors[node.event.anchor] = node
-        if self.stack:
-            self.stack[-1].children.append(node)
-            self.stack[-1].size += node.size
-        else:
-            self.document.roots.append(node)
+        self.children.append(node)
 
-    def _alias(self, event: AliasEvent) -> None:
-        name = event.anchor or ""
-        target = self.anchors.get(name)
-        node = Node(event, target=target, size=target.size if target else 1)
-        if target is None:
+    def _alias(self, event: AliasEvent, name: str) -> None:
+        node = Node(event, target=self.anchors.get(name))
+        if node.target is None:
             raise self.document.refusal(node, f"the alias *{name} has no anchor before it")
-        if not target.closed:
+        if not node.target.closed:
             raise self.document.refusal(node, f"the alias *{name} stands inside its own anchor")
+        self.expanded += node.target.size
+        if self.expanded > MAX_NODES:
+            reason = f"the aliases up to here expand to more than {MAX_NODES} nodes"
+            raise self.document.refusal(node, reason)
         self.document.aliases.append(node)
         self._attach(node)
-        if self.stack and self.stack[-1].size > MAX_NODES:
-            reason = f"with this alias the file expands to more than {MAX_NODES} nodes"
-            raise self.document.refusal(node, reason)
 
     def _open(self, node: Node) -> None:
         self._attach(node)
+        node.size = -self._weight()
         self.stack.append(node)
+        self.children = node.children
         if len(self.stack) > MAX_DEPTH:
             raise self.document.refusal(node, f"nested deeper than {MAX_DEPTH} levels")
 
     def _close(self) -> None:
         node = self.stack.pop()
         node.closed = True
-        if self.stack:
-            self.stack[-1].size += node.size - 1  # itself is counted since it was attached
-        if node.size > MAX_NODES and self.document.aliases:
-            reason = f"its aliases expand to more than {MAX_NODES} nodes"
-            raise self.document.refusal(node, reason)
+        node.size += self._weight()
+        self.children = self.stack[-1].children if self.stack else [node]
+
+    def _weight(self) -> int:
+        return len(self.document.events) + self.expanded
 
 
 def _decoded(data: bytes, file: str) -> str:
@@ -193,9 +201,10 @@ def _decoded(data: bytes, file: str) -> str:
         raise EditRefused(reason, todo="Store it as UTF-8.") from None
 
 
-def _events(document: Document) -> Iterator[Event]:
+def events(document: Document) -> Iterator[Event]:
+    """Parse the document's text; raises EditRefused where it is not YAML."""
     try:
-        yield from yaml.parse(document.text, Loader=_LOADER)
+        yield from iter(_LOADER(document.text).get_event, None)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise _refusal(document.file, mark, f"not YAML: {error.problem}") from None

@@ -1,15 +1,28 @@
 """Splice new scalars into a values file so that not one other byte changes, or refuse."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
+from operator import attrgetter
 
-from yaml.events import Event, ScalarEvent
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+    StreamStartEvent,
+)
 
 from plate_release.errors import EditRefused
 from plate_release.model import Edit
-from plate_release.values.document import Document, Node, parse
+from plate_release.values.document import Document, Node, events, parse
 from plate_release.values.find import Found, absence, locate, scalar_text
 from plate_release.values.keys import Key
 from plate_release.values.scalars import is_string, write
@@ -17,6 +30,19 @@ from plate_release.values.scalars import is_string, write
 _ANCHOR = re.compile(r"&[^\s,\[\]{}]+\s*")
 # A block scalar of one line; the line break after it may stand inside libyaml's marks.
 _BLOCK = re.compile(r"(?P<head>[|>][^\r\n]*\r?\n[ \t]*)(?P<line>\S[^\r\n]*)(?P<tail>\s*)")
+# All that an event says but for its place.
+_CONTENT: dict[type, Callable[[object], object]] = {
+    ScalarEvent: attrgetter("value", "style", "tag", "anchor"),
+    MappingStartEvent: attrgetter("flow_style", "tag", "anchor"),
+    SequenceStartEvent: attrgetter("flow_style", "tag", "anchor"),
+    AliasEvent: attrgetter("anchor"),
+    DocumentStartEvent: attrgetter("explicit", "version", "tags"),
+    DocumentEndEvent: attrgetter("explicit"),
+    MappingEndEvent: type,
+    SequenceEndEvent: type,
+    StreamStartEvent: type,
+    StreamEndEvent: type,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +69,21 @@ def splice(data: bytes, changes: Mapping[Key, str], *, file: str) -> Spliced:
     """Set each key to the string given for it; `file` is for messages alone.
 
     A scalar that already is that string for every reader is left as it is, and so is null for
-    ""; one that only looks like it (`1.20`, which Helm prints as 1.2) is quoted. The new text is parsed again and must
-    differ from the old in these scalars alone. Raises EditRefused with line and column.
+    ""; one that only looks like it (`1.20`, which Helm prints as 1.2) is quoted. The new text is
+    parsed again and must differ from the old in these scalars alone. Raises EditRefused with line
+    and column.
     """
     old = parse(data, file)
     planned = (_plan(old, key, value) for key, value in changes.items())
     splices = sorted((p for p in planned if p is not None), key=lambda p: p.start)
     for first, second in pairwise(splices):
-        if first.node is second.node:
+        if first.node.event is second.node.event:
             raise old.refusal(first.node, f"{first.edit.key} and {second.edit.key} are one value")
     text = _apply(old.text, splices)
-    spliced = (old.bom + text).encode()
-    if splices:
-        _verify(old, parse(spliced, file), splices)
-    return Spliced(spliced, tuple(p.edit for p in splices))
+    if splices and (why := _misread(old, text, splices)):
+        what = f"{file}: the edited text would not read back as intended"
+        raise EditRefused(what, why=why, todo="Write the value on one line, in quotes.")
+    return Spliced((old.bom + text).encode(), tuple(p.edit for p in splices))
 
 
 def _plan(document: Document, key: Key, value: str) -> _Splice | None:
@@ -79,9 +106,9 @@ def _refuse_shared(document: Document, found: Found, key: Key) -> None:
     if found.merge:
         todo = f"Write {key} where it belongs to this service alone."
         raise document.refusal(found.merge, f"{key} is supplied by a merge (<<)", todo)
-    passed = {id(node) for node in found.trail}
+    passed = {id(node.event) for node in found.trail}
     for alias in document.aliases:
-        if id(alias) in passed or id(alias.target) in passed:
+        if id(alias.event) in passed or id(alias.followed.event) in passed:
             todo = "Write the value out in both places."
             reason = f"{key} is shared: the alias *{alias.event.anchor} stands here"
             raise document.refusal(alias, reason, todo)
@@ -122,18 +149,23 @@ def _apply(text: str, splices: list[_Splice]) -> str:
     return "".join([*parts, text[position:]])
 
 
-def _verify(old: Document, new: Document, splices: list[_Splice]) -> None:
-    """Compare the two files' events: every reader builds its tree of nothing else."""
-    expected = {id(planned.node.event): planned for planned in splices}
-    for before, after in zip_longest(old.events, new.events):
-        planned = expected.get(id(before))
-        same = _as_planned(after, planned) if planned else _same(before, after)
-        if not same:
-            raise EditRefused(
-                f"{old.file}: the edited text does not read back as intended",
-                why=f"first difference: {before} became {after}",
-                todo="Write the value on one line, in quotes.",
-            )
+def _misread(old: Document, text: str, splices: list[_Splice]) -> str | None:
+    """Parse the new text and say where its events are not the old ones with the edits in them.
+
+    Every reader builds its tree of events alone.
+    """
+    pending = {id(planned.node.event): planned for planned in splices}
+    try:
+        for before, after in zip_longest(old.events, events(replace(old, text=text))):
+            kind = type(before)
+            if kind is type(after) and _CONTENT[kind](before) == _CONTENT[kind](after):
+                continue
+            planned = pending.pop(id(before), None)
+            if planned is None or not _as_planned(after, planned):
+                return f"{before} became {after}"
+    except EditRefused as error:
+        return str(error)
+    return "an edited value is as it was" if pending else None
 
 
 def _as_planned(event: Event | None, planned: _Splice) -> bool:
@@ -143,18 +175,3 @@ def _as_planned(event: Event | None, planned: _Splice) -> bool:
     anchor = planned.node.event.anchor
     written = (event.value, event.style or "", event.tag, event.anchor)
     return written == (value, style, None, anchor) and (bool(style) or is_string(value))
-
-
-def _same(one: Event | None, other: Event | None) -> bool:
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, ScalarEvent) and isinstance(other, ScalarEvent):
-        return (one.value, one.style, one.tag, one.anchor, one.implicit) == (
-            other.value,
-            other.style,
-            other.tag,
-            other.anchor,
-            other.implicit,
-        )
-    marks = ("start_mark", "end_mark")
-    return all(vars(other)[k] == v for k, v in vars(one).items() if k not in marks)
