@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from plate_release.sandbox.admission import KINDS
 from plate_release.sandbox.answers import Lines, answer, plain
+from plate_release.sandbox.defaults import defaulted
 from plate_release.sandbox.dry_run import dry_run
 from plate_release.sandbox.shapes import selects
 from plate_release.sandbox.status import Status, already_exists, expired, forbidden, not_found
@@ -174,7 +175,7 @@ class Kubernetes:
             return answer(self._world.get(ref), 201)
         version = KINDS[group, kind][1]
         body |= {"apiVersion": f"{group}/{version}" if group else version, "kind": kind}
-        return answer(self._world.create(body), 201)
+        return answer(self._world.create(defaulted(body)), 201)
 
     def _watch(self, request: Request, group: str, kind: str, namespace: str | None) -> Response:
         query = request.query_params
