@@ -1,0 +1,265 @@
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from plate_release.errors import EditRefused
+from plate_release.values import Key, document, find, read, scalars, splice
+
+FILE = "values-prod.yaml"
+
+
+def edited(text: str, key: str, value: str) -> str:
+    return splice(text.encode(), {Key.parse(key): value}, file=FILE).data.decode()
+
+
+@pytest.mark.parametrize(
+    ("before", "key", "value", "after"),
+    [
+        ("tag: 1.4.2\n", "tag", "1.5.0", "tag: 1.5.0\n"),
+        ("tag: '1.4.2'  # why\n", "tag", "1.20", "tag: '1.20'  # why\n"),
+        ('tag: "1.4.2"\t# tab\n', "tag", "x", 'tag: "x"\t# tab\n'),
+        ("tag: 'a'\n", "tag", "it's", "tag: 'it''s'\n"),
+        ('tag: "a"\n', "tag", 'a"\\', 'tag: "a\\"\\\\"\n'),
+        ("a:\r\n  tag: 1\r\n  b: 2", "a.tag", "v2", "a:\r\n  tag: v2\r\n  b: 2"),
+        ("\ufeffa: {w: '😀é', tag: 1.4}\n", "a.tag", "v2", "\ufeffa: {w: '😀é', tag: v2}\n"),
+        (
+            "---\n# c\na:   \n    tag: x   \n...\n",
+            "a.tag",
+            "z",
+            "---\n# c\na:   \n    tag: z   \n...\n",
+        ),
+        ("a:\n- {name: web, tag: 1}\n", "a[name=web].tag", "v2", "a:\n- {name: web, tag: v2}\n"),
+        ("a:\n- x\n- y\n", "a[1]", "z", "a:\n- x\n- z\n"),
+        ("a.b: {c: 1}\n", r"a\.b.c", "z", "a.b: {c: z}\n"),
+        ("'a.b': 1\n", r"a\.b", "z", "'a.b': z\n"),
+        ("tag:\nb: 1\n", "tag", "v1", "tag: v1\nb: 1\n"),
+        ("tag:   # none\n", "tag", "v1", "tag: v1   # none\n"),
+        ("tag: ~\n", "tag", "sha256:" + "0" * 64, "tag: sha256:" + "0" * 64 + "\n"),
+        ("tag: x\n", "tag", "", 'tag: ""\n'),
+        ("tag: &t x\n", "tag", "z", "tag: &t z\n"),
+        ("tag: one\n  two\nb: 1\n", "tag", "z", "tag: z\nb: 1\n"),
+        ("tag: |-\n  1.4.2\n\nb: 1\n", "tag", "1.20", "tag: |-\n  1.20\n\nb: 1\n"),
+        ("tag: >- # folded\n    1.4.2", "tag", "1.5.0", "tag: >- # folded\n    1.5.0"),
+        (
+            "b: &b {x: 1}\na:\n  <<: *b\n  tag: 1\n",
+            "a.tag",
+            "v",
+            "b: &b {x: 1}\na:\n  <<: *b\n  tag: v\n",
+        ),
+        (
+            "b: &b {tag: 1}\na: {<<: *b, tag: 1}\n",
+            "a.tag",
+            "v",
+            "b: &b {tag: 1}\na: {<<: *b, tag: v}\n",
+        ),
+        ("i: repo:1.0\n", "i", "repo:1.1@sha256:0a", "i: repo:1.1@sha256:0a\n"),
+        ("a: 1\n---\n# empty\n", "a", "v2", "a: v2\n---\n# empty\n"),
+        ("1: {2: x}\n", "1.2", "z", "1: {2: z}\n"),
+    ],
+)
+def test_one_scalar_changes_and_no_other_byte(
+    before: str, key: str, value: str, after: str
+) -> None:
+    assert edited(before, key, value) == after
+
+
+AMBIGUOUS = [
+    *(
+        "1.20",
+        "1234567",
+        "12e4567",
+        "0o17",
+        "017",
+        "08",
+        "0x1F",
+        "0b11",
+        "1_000",
+        "1e3",
+        ".5",
+        "1.",
+    ),
+    *(
+        "on",
+        "Off",
+        "y",
+        "N",
+        "yes",
+        "true",
+        "NULL",
+        "null",
+        "~",
+        ".inf",
+        "-.Inf",
+        ".NaN",
+        "+1",
+        "-1",
+    ),
+    *("2026-11-23", "2026-11-23T10:00:00Z", "1:30", "1:30:15.5", "1_0.5", "-0x1F", "+0o7"),
+]
+
+
+@pytest.mark.parametrize("value", AMBIGUOUS)
+def test_what_a_reader_would_not_take_for_a_string_is_quoted(value: str) -> None:
+    assert edited("tag: x\n", "tag", value) == f'tag: "{value}"\n'
+
+
+STRINGS = [
+    *("1.4.2", "v1", "sha-1234567", "12a", "1.2.3-rc.1", "latest", "2026.11.23", "one", "yes1"),
+]
+
+
+@pytest.mark.parametrize("value", STRINGS)
+def test_what_every_reader_takes_for_a_string_stays_plain(value: str) -> None:
+    assert edited("tag: x\n", "tag", value) == f"tag: {value}\n"
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_helm_reads_each_value_as_the_string_it_is(version: int, tmp_path: Path) -> None:
+    names = {f"k{number}": value for number, value in enumerate([*AMBIGUOUS, *STRINGS])}
+    before = "".join(f"{name}: {value}\n" for name, value in names.items())
+    changes = {Key.parse(name): value for name, value in names.items()}
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: c\nversion: 0.1.0\n")
+    (tmp_path / "templates/values.yaml").write_text("{{ .Values | toJson }}")
+    (tmp_path / "values-prod.yaml").write_bytes(splice(before.encode(), changes, file=FILE).data)
+    helm = Path(__file__).parents[2] / f".tools/helm-{version}/helm"
+    command = [helm, "template", "c", tmp_path, "-f", tmp_path / "values-prod.yaml"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert json.loads(out.splitlines()[-1]) == names
+
+
+def test_a_tag_that_only_looks_equal_is_quoted_and_an_equal_one_left() -> None:
+    looks = splice(b"tag: 1.20\n", {Key.parse("tag"): "1.20"}, file=FILE)
+    assert looks.data == b'tag: "1.20"\n'
+    assert len(looks.edits) == 1
+    for same in (b"tag: v1\n", b"tag: 'v1'\n", b"tag: |-\n  v1\n"):
+        assert splice(same, {Key.parse("tag"): "v1"}, file=FILE) == type(looks)(same, ())
+
+
+def test_several_keys_of_a_file_change_at_once_in_the_files_order() -> None:
+    text = b"b: {tag: 1, digest: sha256:a}\na:\n  tag: 2\n"
+    changes = {Key.parse("a.tag"): "v3", Key.parse("b.digest"): "", Key.parse("b.tag"): "v2"}
+    result = splice(text, changes, file=FILE)
+    assert result.data == b'b: {tag: v2, digest: ""}\na:\n  tag: v3\n'
+    seen = [(edit.file, edit.key, edit.line, edit.before, edit.after) for edit in result.edits]
+    assert seen == [
+        (FILE, "b.tag", 1, "1", "v2"),
+        (FILE, "b.digest", 1, "sha256:a", ""),
+        (FILE, "a.tag", 3, "2", "v3"),
+    ]
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n"
+    for old, new in zip("abcdefg", "bcdefgh", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "reason"),
+    [
+        ("a:\n  tag: 1\n  tag: 2\n", "3:3", "the key tag stands twice, first on line 2"),
+        ("a: {tag: 1}\n'a': {tag: 2}\n", "2:1", "the key a stands twice"),
+        ("a: &a\n  tag: 1\nb: *a\n", "3:4", "is shared: the alias *a"),
+        ("x: &x 1\na:\n  tag: *x\n", "3:8", "is shared: the alias *x"),
+        ("x: &x {tag: 1}\na: *x\n", "2:4", "is shared"),
+        ("a:\n  tag: &t 1\nb: *t\n", "3:4", "is shared"),
+        ("b: &b {tag: 1}\na:\n  <<: *b\n", "3:3", "supplied by a merge"),
+        ("b: &b {tag: 1}\na:\n  <<: [*b]\n  x: 1\n", "3:3", "supplied by a merge"),
+        ("b: &b {tag: 1}\na:\n  tag: 2\n  <<: *b\n", "4:3", "readers differ"),
+        ("b: &b {a: {tag: 1}}\n<<: *b\n", "2:1", "supplied by a merge"),
+        ("a: {tag: 1}\n---\na: {tag: 2}\n", "3:1", "a second document"),
+        ("a: {tag: !!binary aGk=}\n", "1:10", "has the tag tag:yaml.org,2002:binary"),
+        ("a: {tag: !!str 1.2}\n", "1:10", "has the tag"),
+        ("a:\n  tag: {x: 1}\n", "2:8", "is a map, not a single value"),
+        ("a:\n  tag: [x]\n", "2:8", "is a list, not a single value"),
+        ("a:\n  image: x\n  tagg: 1\n", "2:3", "did you mean tagg?"),
+        ("a: [\n", "2:1", "not YAML"),
+        ("b: 1\na: {tag: \x07}\n", "2:10", "not YAML"),
+        ("a: {tag: *nothing}\n", "1:10", "no anchor before it"),
+        ("a: &a {tag: 1, b: *a}\n", "1:19", "inside its own anchor"),
+        ("a:\n  tag: |\n    1.4.2\n", "2:8", "block scalar"),
+        ("a:\n  tag: |-\n    1\n    2\n", "2:8", "block scalar"),
+        (BOMB + "tag: 1\n", "6:36", "expand to more than 1000000"),
+        ("[" * 10_000, "1:201", "deeper than 200"),
+        ("".join(f"{' ' * i}a:\n" for i in range(1_000)), "201:201", "deeper than 200"),
+    ],
+)
+def test_what_is_not_certain_is_refused_with_its_place(text: str, place: str, reason: str) -> None:
+    with pytest.raises(EditRefused) as refusal:
+        edited(text, "a.tag", "1.5.0")
+    assert refusal.value.what.startswith(f"{FILE}:{place}: ")
+    assert reason in refusal.value.what
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"a: 1\nb: \xff\n", "2:4: the byte 0xff is not UTF-8"),
+        ("a: 1".encode("utf-16"), "1:1: the file is UTF-16"),
+        (b"a: " + b"x" * 10_000_000, "more than the limit of 10000000"),
+        (b"", "the file is empty"),
+        (b"# only a comment\n", "the file is empty"),
+    ],
+)
+def test_what_is_no_text_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(EditRefused, match=reason):
+        splice(data, {Key.parse("a"): "1"}, file=FILE)
+
+
+def test_a_key_without_colon_and_an_unprintable_value_are_refused() -> None:
+    with pytest.raises(EditRefused, match="would not read back"):
+        edited("{tag}", "tag", "1.5.0")
+    with pytest.raises(EditRefused, match="unprintable"):
+        edited("tag: x", "tag", "1\n2")
+
+
+def test_one_value_named_twice_is_refused() -> None:
+    changes = {Key.parse("a[0].tag"): "1.1.1", Key.parse("a[name=w].tag"): "2.2.2"}
+    with pytest.raises(EditRefused, match="are one value"):
+        splice(b"a: [{name: w, tag: x}]\n", changes, file=FILE)
+
+
+def test_several_items_of_one_name_are_refused() -> None:
+    with pytest.raises(EditRefused, match=r"several items have name=w \(lines 1 and 2\)"):
+        edited("- {name: w, tag: 1}\n- {name: w, tag: 2}\n", "[name=w].tag", "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("a: {tag: 1.20}", "a.tag", "1.20"),
+        ("a: {tag: '1.20'}", "a.tag", "1.20"),
+        ("a: {tag: ~}", "a.tag", ""),
+        ("a: {tag: }", "a.tag", ""),
+        ("a: {b: 1}", "a.tag", None),
+        ("a: x", "a.tag", None),
+        ("", "a.tag", None),
+        ("x: &x {tag: 2}\na: *x", "a.tag", "2"),
+        ("x: &x {tag: 2}\na: {<<: *x}", "a.tag", "2"),
+        ("x: &x {tag: 2}\ny: &y {<<: *x}\na: {<<: *y}", "a.tag", "2"),
+        ("a: [x]", "a[1]", None),
+    ],
+)
+def test_read_gives_the_text_that_helm_would_use(text: str, key: str, value: str | None) -> None:
+    assert read(text.encode(), Key.parse(key), file=FILE) == value
+
+
+def test_find_and_scalars_say_where() -> None:
+    data = b"# c\na:\n  tag: 1.20\n  l: [x, {k: ~}]\nb: 'q'\n"
+    found = find(data, Key.parse("a.tag"), file=FILE)
+    assert (found and found.line, found and found.column) == (3, 8)
+    seen = {str(key): (scalar.value, scalar.line) for key, scalar in scalars(data, file=FILE)}
+    assert seen == {"a.tag": ("1.20", 3), "a.l[0]": ("x", 4), "a.l[1].k": ("", 4), "b": ("q", 5)}
+
+
+def test_without_libyaml_the_same_edits_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "_LOADER", yaml.SafeLoader)
+    assert edited("\ufeffa: {w: '😀é', tag: 1.4}\r\n", "a.tag", "v2").endswith("tag: v2}\r\n")
+    with pytest.raises(EditRefused, match=r":2:10: not YAML"):
+        edited("b: 1\na: {tag: \x07}\n", "a.tag", "v2")
+    with pytest.raises(EditRefused, match=r"1:201: nested deeper"):
+        edited("[" * 10_000, "a.tag", "v2")
