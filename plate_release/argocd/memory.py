@@ -13,7 +13,7 @@ from plate_release.argocd.pods import Pod
 from plate_release.argocd.view import View
 from plate_release.argocd.wording import About, speaks_about
 
-RENDER_ERRORS = ("ComparisonError", "HydrateError")
+RENDER_ERRORS = frozenset({"ComparisonError", "HydrateError"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +131,15 @@ def _doubt(old: Doubt | None, holds: bool, view: View, t: float, via: Via | None
 
 
 def _does_not_render(view: View) -> bool:
-    """Whether a comparison after our push failed with the renderer's own words."""
+    """Whether our commit's rendering failed, with the renderer's own words.
+
+    A ComparisonError names no commit: one of before our push says nothing of ours.
+    """
     before = view.subject.before
     reconciled = view.application.status.reconciled_at
     after_push = before is None or reconciled != before.status.reconciled_at
-    return after_push and any(
-        c.type in RENDER_ERRORS and speaks_about(c.message) is About.RELEASE for c in view.errors
-    )
+    said = RENDER_ERRORS if after_push else RENDER_ERRORS - {"ComparisonError"}
+    return any(c.type in said and speaks_about(c.message) is About.RELEASE for c in view.errors)
 
 
 def _remember_failing(memory: Memory, view: View, t: float) -> Memory:
@@ -166,12 +168,7 @@ def _remember_hold(memory: Memory, view: View, t: float) -> Memory:
         return memory if _still_held(memory.held, view) else replace(memory, held=None)
     if not view.live or view.commit is None:
         return memory
-    baseline = memory.baseline if memory.was_live else _restarts(view, ready_only=True)
-    return replace(memory, held=Hold(t, view.commit), was_live=True, baseline=baseline)
-
-
-def _restarts(view: View, *, ready_only: bool) -> dict[str, int]:
-    return {pod.uid: pod.restarts for pod in view.release_pods if pod.ready or not ready_only}
+    return replace(memory, held=Hold(t, view.commit), was_live=True)
 
 
 def _still_held(held: Hold, view: View) -> bool:
@@ -191,18 +188,19 @@ def _still_held(held: Hold, view: View) -> bool:
 
 
 def _remember_restarts(memory: Memory, view: View, t: float) -> Memory:
-    """Count the restarts since our commit first was live; each begins the soak anew."""
+    """Count the restarts since our commit first was live; each begins the soak anew.
+
+    A pod counts from when it was first seen ready: what happened on its way there is no harm.
+    """
     if not memory.was_live:
         return memory
     baseline = dict(memory.baseline)
-    restarts = memory.restarts
-    for uid, count in _restarts(view, ready_only=False).items():
-        restarts += max(0, count - baseline.setdefault(uid, count))
-        baseline[uid] = max(baseline[uid], count)
-    held = memory.held
-    if held and restarts > memory.restarts:
-        held = replace(held, since=t)
-    return replace(memory, baseline=baseline, restarts=restarts, held=held)
+    for pod in view.release_pods:
+        if pod.ready or pod.uid in baseline:
+            baseline[pod.uid] = max(pod.restarts, baseline.get(pod.uid, 0))
+    again = sum(count - memory.baseline.get(uid, count) for uid, count in baseline.items())
+    held = replace(memory.held, since=t) if memory.held and again else memory.held
+    return replace(memory, baseline=baseline, restarts=memory.restarts + again, held=held)
 
 
 def _remember_degraded(memory: Memory, view: View, t: float) -> Memory:

@@ -221,7 +221,8 @@ class LiveApplication(Application):
     def compared_with_spec(self) -> bool:
         """Whether the sync status is about the sources that the spec has now, if it says so."""
         compared = self.status.sync.compared_to
-        sources = compared.sources or ((compared.source,) if compared.source else ())
+        one = compared.source if compared.source != Source() else None
+        sources = compared.sources or ((one,) if one else ())
         return not sources or sources == self.spec.all_sources
 
 

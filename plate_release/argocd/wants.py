@@ -19,8 +19,12 @@ def _refresh(view: View, memory: Memory) -> Iterator[Want]:
     """Ask where Argo CD is not at our commit, or where a doubt needs a second comparison."""
     if memory.unrendered:
         yield Want.HARD_REFRESH  # the repository server keeps a renderer's error
-    elif memory.no_effect or not view.descends(view.commit) or not view.reconciled:
+    elif memory.no_effect or not view.descends(view.commit) or _not_compared_since(view):
         yield Want.REFRESH
+
+
+def _not_compared_since(view: View) -> bool:
+    return view.synced_by_operation and not view.reconciled
 
 
 def _sync(view: View, memory: Memory, t: float) -> Iterator[Want]:

@@ -116,7 +116,7 @@ def test_no_later_row_changes_a_verdict(name: str) -> None:
 
 
 def is_release(row: dict[str, Any]) -> bool:
-    return row["kind"] == "push" and row["data"]["role"] == "release"
+    return bool(row["kind"] == "push" and row["data"]["role"] == "release")
 
 
 def is_no_claim(verdict: Verdict) -> bool:
