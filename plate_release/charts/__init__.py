@@ -13,13 +13,8 @@ from plate_release.charts.discover import (
 )
 from plate_release.charts.inputs import ChartInputs, chart_inputs
 from plate_release.charts.key import ImageKeys, changes, image_keys
-from plate_release.charts.render import (
-    KubernetesObject,
-    OpenChart,
-    Rendered,
-    Renderer,
-    find_helm,
-)
+from plate_release.charts.objects import KubernetesObject, Rendered
+from plate_release.charts.render import OpenChart, Renderer, find_helm
 from plate_release.charts.sources import our_source, repositories, same_repository
 from plate_release.charts.workloads import Container, containers
 

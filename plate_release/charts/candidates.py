@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from plate_release.charts.inputs import Layer, Parameter
+from plate_release.charts.objects import Rendered
 from plate_release.charts.reading import Path, at, leaves, replaced
-from plate_release.charts.render import OpenChart, Rendered
+from plate_release.charts.render import OpenChart
 from plate_release.charts.winner import winner
 from plate_release.charts.workloads import Container, containers, split_image
 from plate_release.errors import ChartRefused, PlanRefused

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from plate_release.charts.difference import Difference, compare
 from plate_release.charts.key import ImageKeys, changes
+from plate_release.charts.objects import Rendered
 from plate_release.charts.proof import prove, unexplained
-from plate_release.charts.render import OpenChart, Rendered
+from plate_release.charts.render import OpenChart
 from plate_release.model import Ask, Edit, Finding
 from plate_release.values import splice
 

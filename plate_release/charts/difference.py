@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from plate_release.charts.objects import KubernetesObject, Rendered
 from plate_release.charts.reading import Path, at, replaced
-from plate_release.charts.render import KubernetesObject, Rendered
 from plate_release.charts.workloads import Container, containers
 
 Place: TypeAlias = tuple[str, str, str, str]

@@ -16,8 +16,9 @@ from plate_release.charts.candidates import (
     tag_candidates,
 )
 from plate_release.charts.inputs import Layer
+from plate_release.charts.objects import Rendered
 from plate_release.charts.reading import at
-from plate_release.charts.render import OpenChart, Rendered
+from plate_release.charts.render import OpenChart
 from plate_release.charts.winner import editable
 from plate_release.charts.workloads import Container, containers, split_image
 from plate_release.errors import PlanRefused

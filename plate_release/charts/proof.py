@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from plate_release.charts.difference import Change, Difference
 from plate_release.charts.key import ImageKeys
-from plate_release.charts.render import Rendered
+from plate_release.charts.objects import Rendered
 from plate_release.charts.workloads import containers, split_image
 from plate_release.errors import NoEffect, PlanRefused
 from plate_release.model import Ask, Finding, Image

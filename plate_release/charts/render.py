@@ -1,4 +1,4 @@
-"""Run the real helm as Argo CD runs it, and read what it rendered.
+"""Run the real helm as Argo CD runs it, in a folder of its own.
 
 A `Renderer` holds no state, and an open chart only its own temporary folder: charts may be
 rendered side by side. helm gets no plugins, no user's settings, no cluster; only fetching a chart
@@ -8,29 +8,23 @@ from a Helm repository goes to the network.
 import json
 import re
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from plate_release.charts.inputs import ChartInputs, Parameter
+from plate_release.charts.complaints import complaint
+from plate_release.charts.inputs import ChartInputs, Parameter, RemoteChart
+from plate_release.charts.objects import ECHO, ECHO_TEMPLATE, Rendered, read_rendered
 from plate_release.charts.reading import load
 from plate_release.charts.valuefiles import inside
 from plate_release.charts.winner import place_of
 from plate_release.errors import ChartRefused, PreflightRefused
 
 HELM = "PLATE_RELEASE_HELM"
-_SEPARATOR = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
-_SOURCE = re.compile(r"# Source: (\S+)\n")
-_ECHO = "templates/zz-plate-release-values.yaml"
-_ECHO_TEMPLATE = """\
-apiVersion: plate-release/v1
-kind: Values
-metadata: {name: values}
-values: {{ .Values | toJson }}
-"""
 _NAME = re.compile(r"[\w-][\w.-]*")
 _UNESCAPED_COMMA = re.compile(r"(?<!\\),")
 _PASSED_ON = ("PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "NO_PROXY", "no_proxy")
@@ -38,30 +32,154 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
 
 @dataclass(frozen=True, slots=True)
-class KubernetesObject:
-    """One rendered object; `template` is the file of the chart it came from."""
+class Renderer:
+    """Runs `helm`; `environ` is what it may pass on of the caller's environment."""
 
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
-    template: str
-    body: dict[str, Any] = field(repr=False, compare=False)
+    helm: str
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout: float = 60.0
 
-    @property
-    def hook(self) -> str:
-        """When it runs, if it is a hook of Argo CD or Helm: `PreSync`, `pre-install`, `test`."""
-        notes = (self.body.get("metadata") or {}).get("annotations") or {}
-        return str(notes.get("argocd.argoproj.io/hook") or notes.get("helm.sh/hook") or "")
+    @contextmanager
+    def open(self, inputs: ChartInputs) -> "Iterator[OpenChart]":
+        """Lay the chart out in a temporary folder.
 
-    @property
-    def wave(self) -> int:
-        """Its sync wave."""
-        notes = (self.body.get("metadata") or {}).get("annotations") or {}
-        text = str(notes.get("argocd.argoproj.io/sync-wave", "0"))
-        return int(text) if re.fullmatch(r"[+-]?\d{1,9}", text) else 0
+        Raises ChartRefused where the chart or what it depends on is not there.
+        """
+        with tempfile.TemporaryDirectory(prefix="plate-release-") as name:
+            home = Path(name)
+            yield OpenChart(self, inputs, home, self._lay_out(inputs, home))
 
-    def __str__(self) -> str:
+    def version(self) -> str:
+        """Return helm's version, such as `v3.17.3`."""
+        with tempfile.TemporaryDirectory(prefix="plate-release-") as home:
+            return self.run(["version", "--template", "{{.Version}}"], Path(home)).stdout.strip()
+
+    def run(self, arguments: list[str], home: Path) -> "subprocess.CompletedProcess[str]":
+        """Run helm with settings of its own below `home`.
+
+        Raises PreflightRefused where there is no helm, ChartRefused where it takes too long.
+        """
+        passed = {key: self.environ[key] for key in _PASSED_ON + _PROXIES if key in self.environ}
+        own = {f"HELM_{what}_HOME": str(home / what) for what in ("CONFIG", "CACHE", "DATA")}
+        rest = {"HOME": str(home), "HELM_PLUGINS": str(home), "KUBECONFIG": str(home / "none")}
+        try:
+            return subprocess.run(
+                [self.helm, *arguments],
+                env=passed | own | rest,
+                cwd=home,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                timeout=self.timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ChartRefused(
+                f"helm {arguments[0]} did not end within {self.timeout:g} s.",
+                todo="Look for a template that does not end.",
+            ) from error
+        except OSError as error:
+            raise _no_helm(f"{self.helm}: {error.strerror}") from error
+
+    def _lay_out(self, inputs: ChartInputs, home: Path) -> Path:
+        tree = home / "tree"
+        tree.mkdir()
+        if inputs.remote:
+            folder = self._fetched(inputs.remote, tree)
+        else:
+            inputs.tree.export(inputs.chart, tree)
+            folder = tree / inputs.chart
+            _vendor_neighbours(inputs, tree)
+        (folder / "templates").mkdir(exist_ok=True)
+        (folder / ECHO).write_text(ECHO_TEMPLATE)
+        return folder
+
+    def _fetched(self, chart: RemoteChart, into: Path) -> Path:
+        http = re.match(r"https?://", chart.repository)
+        address = chart.repository.removeprefix("oci://").rstrip("/")
+        name = (
+            [chart.name, "--repo", chart.repository] if http else [f"oci://{address}/{chart.name}"]
+        )
+        version = ["--version", chart.version] if chart.version else []
+        done = self.run(["pull", *name, *version, "--untar", "--untardir", str(into)], into)
+        if done.returncode:
+            raise ChartRefused(
+                f"The chart {chart.name} {chart.version} of {chart.repository} cannot be fetched.",
+                why=complaint(done.stderr, into).text,
+                todo="Check the chart's name, its version and the way to the repository.",
+            )
+        return next(path.parent for path in into.glob("*/Chart.yaml"))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChart:
+    """A chart laid out on disk, ready to be rendered with changed files."""
+
+    renderer: Renderer
+    inputs: ChartInputs
+    home: Path
+    folder: Path
+
+    def render(
+        self, files: Mapping[str, bytes] | None = None, *, values: Mapping[str, Any] | None = None
+    ) -> Rendered:
+        """Render with other bytes in the `files` named, or with `values` alone, whatever else says.
+
+        Raises ChartRefused with helm's own message, files named as in the repository.
+        """
+        return read_rendered(self._run("template", files or {}, values, []))
+
+    def lint(self, files: Mapping[str, bytes] | None = None, *, strict: bool = False) -> str:
+        """Return what `helm lint` says; raises ChartRefused where it fails."""
+        return self._run("lint", files or {}, None, ["--strict"] if strict else [])
+
+    def _run(
+        self,
+        command: str,
+        files: Mapping[str, bytes],
+        values: Mapping[str, Any] | None,
+        flags: list[str],
+    ) -> str:
+        inputs = self.inputs.edited(files)
+        if values is not None:
+            inputs = replace(inputs, parameters=())
+        with tempfile.TemporaryDirectory(dir=self.home) as name:
+            scratch = Path(name)
+            folder = self._changed(files, scratch)
+            names = _written(inputs, scratch, values)
+            arguments = [command, *_arguments(command, inputs, folder, scratch, names), *flags]
+            done = self.renderer.run(arguments, self.home)
+            if done.returncode:
+                raise self._refused(command, inputs, done, folder, names)
+            return done.stdout
+
+    def _changed(self, files: Mapping[str, bytes], scratch: Path) -> Path:
+        """Return the chart's folder, a copy of it where the files change it."""
+        start = f"{self.inputs.chart}/" if self.inputs.chart else ""
+        touched = {name: data for name, data in files.items() if name.startswith(start)}
+        if not touched or self.inputs.remote:
+            return self.folder
+        # Its name must stay: helm lint compares it with the chart's.
+        copy = scratch / "chart" / self.folder.name
+        shutil.copytree(self.folder, copy, symlinks=True)
+        for name, data in touched.items():
+            (copy / name.removeprefix(start)).write_bytes(data)
+        return copy
+
+    def _refused(
+        self,
+        command: str,
+        inputs: ChartInputs,
+        done: "subprocess.CompletedProcess[str]",
+        folder: Path,
+        names: Mapping[Path, str],
+    ) -> ChartRefused | PreflightRefused:
+        said = done.stderr if command == "template" else f"{done.stdout}\n{done.stderr}"
+        if "unknown flag" in done.stderr:
+            return _no_helm(f"{self.renderer.version()} has an {done.stderr.strip()[7:]}")
+        known = {str(path): name for path, name in names.items()} | {str(folder): self.inputs.chart}
+        found = complaint(said, self.home, known, self.inputs.chart)
         file, line = found.file, found.line
         if found.value:
             file, line = place_of(inputs, found.value)
@@ -83,46 +201,6 @@ def find_helm(environ: Mapping[str, str]) -> str:
     if found is None:
         raise _no_helm(f"{wanted} is not on PATH" if wanted == "helm" else f"{wanted} does not run")
     return found
-
-
-def read_rendered(text: str) -> Rendered:
-    """Read helm's output; raises ChartRefused for what is no Kubernetes object."""
-    objects: list[KubernetesObject] = []
-    values: Mapping[str, Any] = {}
-    for part in _SEPARATOR.split(text):
-        source = _SOURCE.match(part)
-        template = source[1] if source else ""
-        if template.endswith(f"/{_ECHO}"):
-            values = json.loads(part.rpartition("\nvalues: ")[2]) or {}
-        else:
-            objects += _objects(part, template)
-    return Rendered(tuple(objects), values)
-
-
-def _objects(part: str, template: str) -> Iterator[KubernetesObject]:
-    try:
-        body = load(part)
-    except yaml.YAMLError as error:
-        raise _not_an_object(template, " ".join(str(error).split())) from error
-    if body is None:
-        return
-    if not isinstance(body, dict) or "kind" not in body:
-        raise _not_an_object(template, "It has no kind.")
-    bodies = (body.get("items") or ()) if body["kind"] == "List" else (body,)
-    for one in bodies:
-        metadata = one.get("metadata") or {}
-        yield KubernetesObject(
-            api_version=str(one.get("apiVersion", "")),
-            kind=str(one["kind"]),
-            namespace=str(metadata.get("namespace") or ""),
-            name=str(metadata.get("name") or metadata.get("generateName") or ""),
-            template=template,
-            body=one,
-        )
-
-
-def _not_an_object(template: str, why: str) -> ChartRefused:
-    return ChartRefused(f"{template} renders something that is no Kubernetes object.", why=why)
 
 
 def _arguments(

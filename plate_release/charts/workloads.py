@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from plate_release.charts.objects import KubernetesObject, Rendered
 from plate_release.charts.reading import Path
-from plate_release.charts.render import KubernetesObject, Rendered
 from plate_release.model import Image
 
 _TEXT_ONLY = {"ConfigMap", "Secret", "CustomResourceDefinition"}

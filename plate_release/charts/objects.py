@@ -1,0 +1,102 @@
+"""The Kubernetes objects that helm rendered, read from its output. Pure."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from plate_release.charts.reading import load
+from plate_release.errors import ChartRefused
+
+ECHO = "templates/zz-plate-release-values.yaml"
+"""A template laid beside the chart's own, which gives back the values that helm merged."""
+
+ECHO_TEMPLATE = """\
+apiVersion: plate-release/v1
+kind: Values
+metadata: {name: values}
+values: {{ .Values | toJson }}
+"""
+
+_SEPARATOR = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
+_SOURCE = re.compile(r"# Source: (\S+)\n")
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesObject:
+    """One rendered object; `template` is the file of the chart it came from."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    template: str
+    body: dict[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def hook(self) -> str:
+        """When it runs, if it is a hook of Argo CD or Helm: `PreSync`, `pre-install`, `test`."""
+        notes = (self.body.get("metadata") or {}).get("annotations") or {}
+        return str(notes.get("argocd.argoproj.io/hook") or notes.get("helm.sh/hook") or "")
+
+    @property
+    def wave(self) -> int:
+        """Its sync wave."""
+        notes = (self.body.get("metadata") or {}).get("annotations") or {}
+        text = str(notes.get("argocd.argoproj.io/sync-wave", "0"))
+        return int(text) if re.fullmatch(r"[+-]?\d{1,9}", text) else 0
+
+    def __str__(self) -> str:
+        where = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {where}{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What helm made of a chart, in the order in which Helm applies it, and the values it saw."""
+
+    objects: tuple[KubernetesObject, ...]
+    values: Mapping[str, Any] = field(repr=False)
+
+
+def read_rendered(text: str) -> Rendered:
+    """Read helm's output; raises ChartRefused for what is no Kubernetes object."""
+    objects: list[KubernetesObject] = []
+    values: Mapping[str, Any] = {}
+    for part in _SEPARATOR.split(text):
+        source = _SOURCE.match(part)
+        template = source[1] if source else ""
+        if template.endswith(f"/{ECHO}"):
+            values = json.loads(part.rpartition("\nvalues: ")[2]) or {}
+        else:
+            objects += _objects(part, template)
+    return Rendered(tuple(objects), values)
+
+
+def _objects(part: str, template: str) -> Iterator[KubernetesObject]:
+    try:
+        body = load(part)
+    except yaml.YAMLError as error:
+        raise _not_an_object(template, " ".join(str(error).split())) from error
+    if body is None:
+        return
+    if not isinstance(body, dict) or "kind" not in body:
+        raise _not_an_object(template, "It has no kind.")
+    bodies = (body.get("items") or ()) if body["kind"] == "List" else (body,)
+    for one in bodies:
+        metadata = one.get("metadata") or {}
+        yield KubernetesObject(
+            api_version=str(one.get("apiVersion", "")),
+            kind=str(one["kind"]),
+            namespace=str(metadata.get("namespace") or ""),
+            name=str(metadata.get("name") or metadata.get("generateName") or ""),
+            template=template,
+            body=one,
+        )
+
+
+def _not_an_object(template: str, why: str) -> ChartRefused:
+    return ChartRefused(f"{template} renders something that is no Kubernetes object.", why=why)
