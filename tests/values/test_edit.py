@@ -126,7 +126,14 @@ def test_helm_reads_each_value_as_the_string_it_is(version: int, tmp_path: Path)
     (tmp_path / "templates/values.yaml").write_text("{{ .Values | toJson }}")
     (tmp_path / "values-prod.yaml").write_bytes(splice(before.encode(), changes, file=FILE).data)
     helm = Path(__file__).parents[2] / f".tools/helm-{version}/helm"
-    command = [helm, "template", "c", tmp_path, "-f", tmp_path / "values-prod.yaml"]
+    command: list[str | Path] = [
+        helm,
+        "template",
+        "c",
+        tmp_path,
+        "-f",
+        tmp_path / "values-prod.yaml",
+    ]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert json.loads(out.splitlines()[-1]) == names
 
