@@ -14,6 +14,7 @@ R = TypeVar("R")
 # With no change for this long, many Applications are asked about sparingly.
 _CALM_AFTER = 15.0
 _CALM_RATE = 0.7
+# However long a server asks to be left alone, and however long an answer may take.
 _LONGEST_QUIET = 60.0
 
 
@@ -27,7 +28,8 @@ class Schedule(Generic[R]):
     """Turns of many Applications. few: each is looked at by itself, and repeating is cheap."""
 
     def __init__(self, applications: int, *, few: bool, now: float) -> None:
-        self._few, self._changed_at, self._quiet_until = few, now, now
+        self._few, self._changed_at = few, now
+        self._quiet_until = self._retry_at = now
         self._ticks: Agenda[Sight[R]] = Agenda()
         self._urgent: Agenda[Sight[R] | Together] = Agenda()
         self._routine: Agenda[Sight[R]] = Agenda()
@@ -67,8 +69,10 @@ class Schedule(Generic[R]):
         return routine
 
     def spend(self, now: float) -> None:
-        """Count a request that is sent now."""
+        """Count a request that is sent now; to a server that failed, one goes at a time."""
         self._pace.take(now)
+        if self._failures:
+            self._quiet_until = now + _LONGEST_QUIET
 
     def wake_at(self, now: float) -> float:
         """Return when there is something to do again, if nothing happens before."""
@@ -88,16 +92,17 @@ class Schedule(Generic[R]):
         """Leave Argo CD alone where it cannot or will not answer anybody; return for how long."""
         if not isinstance(answer, CallFailed):
             self._failures = 0
+            self.opened(now)
             return 0.0
-        quiet = min(answer.retry_after, _LONGEST_QUIET)
+        self._retry_at = max(self._retry_at, now + min(answer.retry_after, _LONGEST_QUIET))
+        self._quiet_until = now
         if isinstance(answer, (Unreachable, Unauthorized)):
             self._failures += 1
-            quiet = max(quiet, backoff(self._failures, chance))
-        self._quiet_until = max(self._quiet_until, now + quiet)
-        return quiet
+            self._quiet_until = now + backoff(self._failures, chance)
+        return max(self._quiet_until, self._retry_at) - now
 
     def _free_at(self, now: float) -> float:
-        return max(self._pace.ready_at(now), self._quiet_until)
+        return max(self._pace.ready_at(now), self._quiet_until, self._retry_at)
 
     def _calm_at(self, now: float) -> float:
         calm = not self._few and now - self._changed_at > _CALM_AFTER

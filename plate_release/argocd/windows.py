@@ -59,7 +59,7 @@ def _active_minutes(window: SyncWindow, start: datetime) -> Iterable[datetime]:
     zone = ZoneInfo(window.time_zone or "UTC")
     fields, length = _fields(window.schedule), _seconds(window.duration)
     end, until = start + timedelta(days=_DAYS_AHEAD), start
-    minute = start - timedelta(seconds=min(length, 31 * 86400))
+    minute = start - timedelta(minutes=min(length // 60 + 1, 31 * 24 * 60))
     while minute < end:
         if _matches(fields, minute.astimezone(zone)):
             until = minute + timedelta(seconds=length)
