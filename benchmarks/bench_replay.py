@@ -1,0 +1,38 @@
+"""Replay of the largest recording, in process, against the time that it took to record."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+from plate_release.argocd.events import Limits
+from plate_release.argocd.replay import replay
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDINGS = Path(os.environ.get("PLATE_SHARED") or ROOT.parent / "shared") / "argocd/recordings"
+AT_LEAST = 1000
+RUNS = 9
+
+
+def seconds(file: Path) -> float:
+    begun = time.perf_counter()
+    replay(file, Limits(grace=5))
+    return time.perf_counter() - begun
+
+
+def main() -> int:
+    file = max(RECORDINGS.glob("*.jsonl"), key=lambda path: path.stat().st_size)
+    recorded = json.loads(file.read_text().splitlines()[-1])["t"]
+    took = median(seconds(file) for _ in range(RUNS))
+    ratio = recorded / took
+    print(
+        f"{file.name}: {recorded:.1f} s recorded, {took * 1000:.1f} ms replayed (median of {RUNS})"
+    )
+    print(f"ratio: {ratio:.0f} (at least {AT_LEAST})")
+    return 0 if ratio >= AT_LEAST else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
