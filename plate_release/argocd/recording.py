@@ -138,7 +138,7 @@ def _sync_answer(data: Any, status: Any) -> Event:
     if status == _OK:
         return SyncAnswer(None, _OK)
     message = data.get("message") if isinstance(data, dict) else data
-    return SyncAnswer(str(message), status if isinstance(status, int) else 0)
+    return SyncAnswer(str(message or "no answer"), status if isinstance(status, int) else 0)
 
 
 def _nobody(data: Any) -> Blind:
