@@ -18,7 +18,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a release commit says; `reverts` and `reason` make it a revert's."""
+    """What a release commit says; a rollback may be asked for, or revert a commit."""
 
     id: str
     environment: str
@@ -26,11 +26,12 @@ class Message:
     run: str = ""
     reverts: str | None = None
     reason: str = ""
+    rollback: bool = False
 
     @property
     def subject(self) -> str:
         """The first line."""
-        kind = "rollback" if self.reverts else "release"
+        kind = "rollback" if self.rollback else "release"
         if len(self.services) == 1:
             return _line(f"{kind}({self.environment}): {self.services[0]}")
         listed = ", ".join(f"{shift.service} {shift.after}" for shift in self.services)
@@ -70,6 +71,7 @@ def parse(text: str) -> Message | None:
         one.get("Plate-Run", ""),
         one.get("Plate-Reverts"),
         one.get("Plate-Reason", ""),
+        rollback=subject.startswith("rollback"),
     )
 
 

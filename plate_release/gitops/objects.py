@@ -1,7 +1,7 @@
 """Objects of the private repository, read through one long-lived `git cat-file --batch`."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import IO, Self, cast
 
@@ -36,15 +36,16 @@ class Objects(AbstractContextManager["Objects"]):
     """Reads what is in the repository; what is not there is None, never fetched."""
 
     def __init__(self, git: Git) -> None:
-        self._process = git.start("cat-file", "--batch")
-        self._ended = ended(self._process)
+        self._git = git
+        self._stack = ExitStack()
+        self._open: tuple[IO[bytes], IO[bytes]] | None = None
         self._trees: dict[str, dict[str, TreeEntry]] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._ended.__exit__(*error)
+        self._stack.close()
 
     def get(self, name: str) -> tuple[str, bytes] | None:
         """Return the object's id and content, by its id or a ref's name."""
@@ -52,10 +53,7 @@ class Objects(AbstractContextManager["Objects"]):
 
     def get_many(self, names: list[str]) -> Iterator[tuple[str, bytes] | None]:
         """Yield what `get` returns for each name."""
-        stdin, stdout = (
-            cast("IO[bytes]", self._process.stdin),
-            cast("IO[bytes]", self._process.stdout),
-        )
+        stdin, stdout = self._pipes()
         for start in range(0, len(names), _AT_ONCE):
             batch = names[start : start + _AT_ONCE]
             stdin.write("".join(f"{name}\n" for name in batch).encode())
@@ -73,6 +71,14 @@ class Objects(AbstractContextManager["Objects"]):
                 )
             self._trees[oid] = dict(_tree_entries(found[1]))
         return self._trees[oid]
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        # Started late: a repository that cannot be fetched needs none.
+        if self._open is None:
+            process = self._git.start("cat-file", "--batch")
+            self._stack.enter_context(ended(process))
+            self._open = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        return self._open
 
 
 def _answer(stdout: IO[bytes]) -> tuple[str, bytes] | None:

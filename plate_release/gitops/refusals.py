@@ -65,6 +65,12 @@ _KINDS = (
         "The branch moved.",
     ),
     _kind(
+        r"gpg failed to sign|failed to write commit object|load public key|signing failed",
+        RepositoryUnavailable,
+        "The release commit cannot be signed.",
+        "Check git's user.signingKey and gpg.format, or turn commit.gpgSign off.",
+    ),
+    _kind(
         r"dubious ownership",
         RepositoryUnavailable,
         "git does not trust the repository: it belongs to another user.",

@@ -189,6 +189,7 @@ class Repository:
         tip = self.ledger()
         old = tip.commit if tip else None
         planned = {path: (0o100644, content) for path, content in files.items()}
+        self._here |= {blob_id(content) for content in files.values() if content is not None}
         return RefUpdate(LEDGER, old, self._write(old, planned, message, author, signed=False))
 
     def move(self, base: RepositoryTree, commit: str) -> RefUpdate:

@@ -6,6 +6,7 @@ It puts `git http-backend` behind the standard library's threading HTTP server, 
 
 import base64
 import os
+import ssl
 import subprocess
 import threading
 import zlib
@@ -79,10 +80,17 @@ class GitServer:
 
     token: when set, requests need it, as a bearer or as basic authentication's password.
     partial: whether clients may leave objects out of a fetch (`uploadpack.allowFilter`).
+    tls: when set, it speaks HTTPS.
     """
 
     def __init__(
-        self, root: Path, *, token: str | None = None, partial: bool = True, port: int = 0
+        self,
+        root: Path,
+        *,
+        token: str | None = None,
+        partial: bool = True,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.root, self.token, self.partial = root, token, partial
         self.exchanges: list[Exchange] = []
@@ -91,6 +99,12 @@ class GitServer:
         self._lock = threading.Lock()
         self._http = _Http(("127.0.0.1", port), _Handler)
         self._http.git = self
+        self._scheme = "https" if tls else "http"
+        if tls:
+            # The handshake belongs to each connection's own thread.
+            self._http.socket = tls.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
@@ -113,7 +127,7 @@ class GitServer:
     @property
     def base_url(self) -> str:
         """The address below which the repositories stand."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     def url(self, name: str) -> str:
         """Return the address of the repository `root/name`."""
