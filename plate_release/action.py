@@ -92,6 +92,17 @@ def shared_options(inputs: Inputs, environ: Mapping[str, str]) -> list[str]:
     return ["--output=json", f"--repo={where}", *options]
 
 
+def given_environment(inputs: Inputs) -> dict[str, str]:
+    """Return the environment that the inputs give; it beats the job's."""
+    given = {
+        "GITOPS_TOKEN": inputs["token"],
+        "ARGOCD_SERVER": inputs["argocd-server"],
+        "ARGOCD_AUTH_TOKEN": inputs["argocd-token"],
+        "KUBECONFIG": inputs["kubeconfig"],
+    }
+    return {name: value for name, value in given.items() if value}
+
+
 def _asks(inputs: Inputs) -> list[str]:
     lines = [line.strip() for line in inputs["services"].splitlines() if line.strip()]
     service, tag = inputs["service"], inputs["tag"]
@@ -207,29 +218,19 @@ def _say(text: str) -> None:
 
 @contextmanager
 def _credentials(inputs: Inputs, temp: Path) -> Iterator[None]:
-    """Put the inputs where the command line looks for them; they beat the job's environment."""
-    given = {
-        "GITOPS_TOKEN": inputs["token"],
-        "ARGOCD_SERVER": inputs["argocd-server"],
-        "ARGOCD_AUTH_TOKEN": inputs["argocd-token"],
-    }
-    os.environ.update({name: value for name, value in given.items() if value})
+    """Put the inputs where the command line looks for them, a kubeconfig's content into a file."""
     os.environ.setdefault("GITHUB_TOKEN", inputs["job-token"])
-    with _kubeconfig(inputs["kubeconfig"], temp) as file:
-        os.environ.update({"KUBECONFIG": file} if file else {})
+    os.environ.update(given_environment(inputs))
+    content = os.environ.get("KUBECONFIG", "")
+    if "\n" not in content:
         yield
-
-
-@contextmanager
-def _kubeconfig(given: str, temp: Path) -> Iterator[str]:
-    if "\n" not in given:
-        yield given
         return
     handle, name = mkstemp(dir=temp, prefix="kubeconfig-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(given)
+        file.write(content)
+    os.environ["KUBECONFIG"] = name
     try:
-        yield name
+        yield
     finally:
         Path(name).unlink()
 
