@@ -132,7 +132,7 @@ def engine(url: str, chart: int, tag: str) -> None:
         def make(head: RepositoryTree) -> Proposal:
             edited = {values(chart): bump(head.read(values(chart)), tag)}
             commit = repository.commit(head, edited, f"Release {tag}\n", ME)
-            return Proposal(commit, (repository.move(head, commit),))
+            return Proposal(commit, (repository.branch_update(head, commit),))
 
         compare_and_swap(repository, make, seconds=120, clock=Clock, rng=random.Random())
 
@@ -216,7 +216,7 @@ def patient(url: str, chart: int, tags: list[str]) -> None:
             def make(head: RepositoryTree, tag: str = tag) -> Proposal:
                 edited = {values(chart): bump(head.read(values(chart)), tag)}
                 commit = repository.commit(head, edited, f"Release {tag}\n", ME)
-                return Proposal(commit, (repository.move(head, commit),))
+                return Proposal(commit, (repository.branch_update(head, commit),))
 
             compare_and_swap(repository, make, seconds=600, clock=Clock, rng=random.Random())
 

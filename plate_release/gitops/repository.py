@@ -192,7 +192,7 @@ class Repository:
         self._here |= {blob_id(content) for content in files.values() if content is not None}
         return RefUpdate(LEDGER, old, self._write(old, planned, message, author, signed=False))
 
-    def move(self, base: RepositoryTree, commit: str) -> RefUpdate:
+    def branch_update(self, base: RepositoryTree, commit: str) -> RefUpdate:
         """Return the move of the branch from `base` to `commit`."""
         return RefUpdate(f"refs/heads/{self.branch}", base.commit, commit)
 

@@ -60,7 +60,9 @@ def main(url: str, path: str, tag: str) -> None:
                 services=(service,),
                 started=moment(1),
             )
-            return Proposal(commit, (repository.move(head, commit), ledger.record(commit, entry)))
+            return Proposal(
+                commit, (repository.branch_update(head, commit), ledger.record(commit, entry))
+            )
 
         rng = random.Random()
         commit = compare_and_swap(repository, make, seconds=60, clock=CLOCK, rng=rng, head=head)

@@ -55,7 +55,7 @@ def test_branch_and_note_are_pushed_together_or_not_at_all(
     with opened() as other:
         put(other, B, entry(id="other"))
     with pytest.raises(Exception, match="moved"):
-        repository.push(repository.move(head, commit), note)
+        repository.push(repository.branch_update(head, commit), note)
     assert origin.at("rev-parse", "main") == head.commit
 
 

@@ -17,7 +17,7 @@ API, WEB = Shift("plate-api", "1.4.2", "1.5.0"), Shift("plate-web", "1.27.0", "1
         (Message("r1", "prod", (API,)), "release(prod): plate-api 1.4.2 -> 1.5.0"),
         (Message("r1", "prod", (API, WEB)), "release(prod): plate-api 1.5.0, plate-web 1.27.1"),
         (
-            Message("r2", "prod", (Shift("plate-api", "1.5.0", "1.4.2"),), reverts="a" * 40),
+            Message("r2", "prod", (Shift("plate-api", "1.5.0", "1.4.2"),), rollback=True),
             "rollback(prod): plate-api 1.5.0 -> 1.4.2",
         ),
     ],
@@ -74,7 +74,15 @@ def test_no_value_can_forge_a_trailer(reason: str, run: str) -> None:
     st.sampled_from([None, "c" * 40]),
 )
 def test_what_is_written_is_read_back(services: list[Shift], reverts: str | None) -> None:
-    message = Message("r1", "prod", tuple(services), "https://ci.example/7", reverts, "why not")
+    message = Message(
+        "r1",
+        "prod",
+        tuple(services),
+        "https://ci.example/7",
+        reverts,
+        "why not",
+        rollback=reverts is not None,
+    )
     assert parse(message.text()) == message
 
 

@@ -25,7 +25,7 @@ Maker = Callable[[RepositoryTree], Proposal | None]
 def edit(repository: Repository, content: bytes = b"tag: ours\n", path: str = VALUES) -> Maker:
     def make(head: RepositoryTree) -> Proposal:
         commit = repository.commit(head, {path: content}, "Ours\n", AUTHOR)
-        return Proposal(commit, (repository.move(head, commit),))
+        return Proposal(commit, (repository.branch_update(head, commit),))
 
     return make
 

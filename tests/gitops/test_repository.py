@@ -19,7 +19,7 @@ VALUES = "charts/a/values.yaml"
 def release(repository: Repository, files: dict[str, bytes], message: str = "Release\n") -> str:
     head = repository.head()
     commit = repository.commit(head, files, message, AUTHOR)
-    repository.push(repository.move(head, commit))
+    repository.push(repository.branch_update(head, commit))
     return commit
 
 
@@ -89,7 +89,7 @@ def test_the_author_is_who_was_named(
 ) -> None:
     head = repository.head()
     commit = repository.commit(head, {VALUES: b"x"}, "Ünï\n\nbody\n", author)
-    repository.push(repository.move(head, commit))
+    repository.push(repository.branch_update(head, commit))
     assert origin.at("log", "-1", "--format=%an <%ae>|%cn <%ce>|%s") == f"{shown}|{shown}|Ünï"
 
 
@@ -97,7 +97,7 @@ def test_a_release_costs_seven_requests(repository: Repository, origin: Origin) 
     head = repository.head()
     head.read(VALUES)
     commit = repository.commit(head, {VALUES: b"tag: 2\n"}, "m\n", AUTHOR)
-    repository.push(repository.move(head, commit))
+    repository.push(repository.branch_update(head, commit))
     assert origin.server.requests() == 7
 
 
@@ -106,7 +106,7 @@ def test_a_stale_push_changes_nothing(repository: Repository, origin: Origin) ->
     commit = repository.commit(head, {VALUES: b"tag: 2\n"}, "m\n", AUTHOR)
     theirs = origin.write({VALUES: "tag: 9\n"})
     with pytest.raises(Moved):
-        repository.push(repository.move(head, commit))
+        repository.push(repository.branch_update(head, commit))
     assert origin.at("rev-parse", "main") == theirs
 
 
@@ -118,7 +118,7 @@ def test_a_branch_set_back_under_us_is_not_set_forward_again(
     older = origin.at("rev-parse", "main~1")
     origin.at("update-ref", "refs/heads/main", older)
     with pytest.raises(Moved):
-        repository.push(repository.move(head, commit))
+        repository.push(repository.branch_update(head, commit))
     assert origin.at("rev-parse", "main") == older
     assert repository.head().commit == older
 

@@ -39,7 +39,7 @@ def test_a_token_opens_and_a_wrong_one_does_not(origin: Origin, opened: Open) ->
     with opened(credentials=token()) as repository:
         head = repository.head()
         commit = repository.commit(head, {"README.md": b"x"}, "m\n", AUTHOR)
-        repository.push(repository.move(head, commit))
+        repository.push(repository.branch_update(head, commit))
     with (
         opened(credentials=token("wrong-token")) as repository,
         pytest.raises(RepositoryUnavailable, match="does not let us in") as refused,
@@ -111,7 +111,7 @@ def test_what_a_server_says_of_a_token_is_starred_out(origin: Origin, opened: Op
         head = repository.head()
         commit = repository.commit(head, {"README.md": b"x"}, "m\n", AUTHOR)
         with pytest.raises(Exception, match="declined") as refused:
-            repository.push(repository.move(head, commit))
+            repository.push(repository.branch_update(head, commit))
     assert "bad *** ***" in str(refused.value)
 
 
@@ -177,7 +177,7 @@ def test_no_foreign_setting_runs_anything(
     with opened(environ=hostile) as repository:
         head = repository.head()
         commit = repository.commit(head, {"README.md": b"x"}, "m\n", AUTHOR)
-        repository.push(repository.move(head, commit))
+        repository.push(repository.branch_update(head, commit))
         origin.server.token = TOKEN
         with pytest.raises(RepositoryUnavailable, match="does not let us in"):
             repository.head()
@@ -291,7 +291,7 @@ def signed_commit(origin: Origin, opened: Open, home: Path, config: str) -> str:
     with opened(environ=PATH | {"HOME": str(home)}) as repository:
         head = repository.head()
         commit = repository.commit(head, {"README.md": b"x"}, "Signed\n", AUTHOR)
-        repository.push(repository.move(head, commit))
+        repository.push(repository.branch_update(head, commit))
     assert origin.at("log", "-1", "--format=%an %s", commit) == "Ada Ops Signed"
     assert origin.at("rev-parse", "main") == commit
     return commit

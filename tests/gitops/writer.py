@@ -38,7 +38,7 @@ def main(url: str, path: str, count: int) -> None:
             # Named after the process: else two would make the very same commit, and both own it.
             message = f"{path} to {number}, by {os.getpid()}\n"
             commit = repository.commit(head, content, message, author)
-            return Proposal(commit, (repository.move(head, commit),))
+            return Proposal(commit, (repository.branch_update(head, commit),))
 
         for _ in range(count):
             rng = random.Random()
