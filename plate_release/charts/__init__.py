@@ -1,6 +1,7 @@
 """Argo CD Application to chart and values, helm's rendering, and the proof of an edit."""
 
 from plate_release.charts.change import ChartChange, proven
+from plate_release.charts.checks import review, validate
 from plate_release.charts.difference import Difference, ImageChange, ObjectDifference, compare
 from plate_release.charts.discover import (
     Discovery,
@@ -44,7 +45,9 @@ __all__ = [
     "our_source",
     "proven",
     "repositories",
+    "review",
     "same_repository",
     "select",
     "unknown_service",
+    "validate",
 ]

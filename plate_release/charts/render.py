@@ -23,6 +23,7 @@ from plate_release.charts.reading import load
 from plate_release.charts.valuefiles import inside
 from plate_release.charts.winner import place_of
 from plate_release.errors import ChartRefused, PreflightRefused
+from plate_release.model import Finding
 
 HELM = "PLATE_RELEASE_HELM"
 _NAME = re.compile(r"[\w-][\w.-]*")
@@ -130,9 +131,16 @@ class OpenChart:
         """
         return read_rendered(self._run("template", files or {}, values, []))
 
-    def lint(self, files: Mapping[str, bytes] | None = None, *, strict: bool = False) -> str:
-        """Return what `helm lint` says; raises ChartRefused where it fails."""
-        return self._run("lint", files or {}, None, ["--strict"] if strict else [])
+    def lint(
+        self, files: Mapping[str, bytes] | None = None, *, strict: bool = False
+    ) -> tuple[Finding, ...]:
+        """Return the warnings of `helm lint`; raises ChartRefused where it fails.
+
+        With `strict`, warnings fail too.
+        """
+        said = self._run("lint", files or {}, None, ["--strict"] if strict else [])
+        warnings = re.findall(r"^\[WARNING\] (.+)$", said, re.MULTILINE)
+        return tuple(Finding("warning", "helm-lint", text) for text in warnings)
 
     def _run(
         self,

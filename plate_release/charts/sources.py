@@ -14,7 +14,7 @@ _URL = re.compile(
 )
 _STANDARD_PORTS = {"", "22", "80", "443"}
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
-_VERSION = re.compile(r"[v~^<>=*]?\d+(?:\.[\dx*]+)*(?:[-+].*)?")
+_VERSION = re.compile(r"(?:[v~^*]|[<>=]{1,2})?\d+(?:\.[\dx*]+)*(?:[-+].*)?")
 
 
 def same_repository(one: str, other: str) -> bool:

@@ -1,0 +1,204 @@
+"""helm run as Argo CD runs it: what it is given, and what it may not see."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from plate_release.charts import Renderer, applications, chart_inputs, find_helm, select
+from plate_release.charts.inputs import ChartInputs
+from plate_release.errors import ChartRefused, PlanRefused, PreflightRefused
+
+from .conftest import CORPUS, ROOT, DirectoryTree
+
+ECHO = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: echo}
+data:
+  release: {{ .Release.Name }}/{{ .Release.Namespace }}
+  kubernetes: {{ .Capabilities.KubeVersion.Version }}
+  api: {{ .Capabilities.APIVersions.Has "example.com/v1/Shop" | quote }}
+  values: {{ omit .Values "global" | toJson | quote }}
+"""
+
+
+def inputs_of(tree: DirectoryTree) -> ChartInputs:
+    return chart_inputs(select(applications(tree), "shop", "prod"), tree)
+
+
+def echoed(renderer: Renderer, tree: DirectoryTree) -> dict[str, str]:
+    with renderer.open(inputs_of(tree)) as chart:
+        rendered = chart.render()
+    (body,) = [one.body for one in rendered.objects if one.name == "echo"]
+    data: dict[str, str] = body["data"]
+    return data
+
+
+def test_the_application_decides_names_and_versions(
+    renderer: Renderer, layout: Callable[..., DirectoryTree]
+) -> None:
+    manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
+    own = ["releaseName: shop-eu", "kubeVersion: 1.29.3", "apiVersions: [example.com/v1/Shop]"]
+    files = {
+        "environments/shop.yaml": manifest.replace("helm:", "\n      ".join(["helm:", *own])),
+        "chart/templates/echo.yaml": ECHO,
+    }
+    data = echoed(renderer, layout("pair", files))
+    assert (data["release"], data["kubernetes"], data["api"]) == (
+        "shop-eu/shop",
+        "v1.29.3",
+        "true",
+    )
+
+
+# From weakest to strongest: each row adds what beats the row before.
+PRECEDENCE = [
+    ("valueFiles: [values-prod.yaml, more.yaml]", "more.yaml"),
+    ("valueFiles: [values-prod.yaml, more.yaml]\nvalues: 'a: values'", "values"),
+    ("values: 'a: values'\nvaluesObject: {a: object}", "object"),
+    ("valuesObject: {a: object}\nparameters: [{name: a, value: parameter}]", "parameter"),
+    (
+        "parameters: [{name: a, value: '1', forceString: true}, {name: a, value: parameter}]",
+        "1",
+    ),
+    (
+        "parameters: [{name: a, value: '1'}]\nfileParameters: [{name: a, path: a.txt}]",
+        "from a file",
+    ),
+]
+
+
+@pytest.mark.parametrize(("section", "winner"), PRECEDENCE)
+def test_the_order_of_precedence(
+    renderer: Renderer, layout: Callable[..., DirectoryTree], section: str, winner: str
+) -> None:
+    manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
+    lines = "\n".join(f"      {line}" for line in section.splitlines())
+    tree = layout(
+        "pair",
+        {
+            "environments/shop.yaml": manifest.replace(
+                "      valueFiles: [values-prod.yaml]", lines
+            ),
+            "chart/templates/echo.yaml": ECHO,
+            "chart/values-prod.yaml": "a: values-prod.yaml\n",
+            "chart/more.yaml": "a: more.yaml\n",
+            "chart/a.txt": "from a file",
+        },
+    )
+    assert f'"a":"{winner}"' in echoed(renderer, tree)["values"]
+
+
+def test_the_override_file_beside_the_chart_wins(
+    renderer: Renderer, layout: Callable[..., DirectoryTree]
+) -> None:
+    files = {
+        "chart/.argocd-source.yaml": "helm: {releaseName: all}\n",
+        "chart/.argocd-source-shop-prod.yaml": "helm: {releaseName: one, valueFiles: null}\n",
+        "chart/templates/echo.yaml": ECHO,
+    }
+    data = echoed(renderer, layout("pair", files))
+    assert data["release"] == "one/shop"
+    assert '"tag":"latest"' in data["values"]
+
+
+def test_charts_render_side_by_side(renderer: Renderer) -> None:
+    tree = DirectoryTree(ROOT)
+    found = applications(tree).services("prod")
+
+    def render(name: str) -> list[str]:
+        with renderer.open(chart_inputs(found[name], tree)) as chart:
+            return [one.kind for one in chart.render().objects]
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(render, [*found] * 2))
+    assert together == [render(name) for name in found] * 2
+
+
+def test_the_users_settings_of_helm_are_not_seen(
+    helm: str, tmp_path: Path, layout: Callable[..., DirectoryTree]
+) -> None:
+    """A plugin of the user's would run, and a kubeconfig would be asked."""
+    environ = dict(os.environ) | {
+        "HELM_PLUGINS": str(tmp_path),
+        "HELM_NAMESPACE": "elsewhere",
+        "HELM_KUBETOKEN": "invented",
+    }
+    data = echoed(Renderer(helm, environ), layout("pair", {"chart/templates/echo.yaml": ECHO}))
+    assert data["release"] == "shop-prod/shop"
+
+
+def test_nothing_is_left_behind(renderer: Renderer) -> None:
+    with renderer.open(inputs_of(DirectoryTree(CORPUS / "pair"))) as chart:
+        chart.render()
+        folder = chart.home
+        assert folder.exists()
+    assert not folder.exists()
+
+
+def test_the_edited_file_is_seen_by_the_chart_itself(
+    renderer: Renderer, layout: Callable[..., DirectoryTree]
+) -> None:
+    template = '# {{ .Files.Get "values-prod.yaml" | fail }}\n'
+    tree = layout("pair", {"chart/templates/echo.yaml": template})
+    with renderer.open(inputs_of(tree)) as chart, pytest.raises(ChartRefused, match=r"tag: new"):
+        chart.render({"chart/values-prod.yaml": b"image: {tag: new}\n"})
+
+
+def test_lint_gives_its_warnings_or_fails(
+    renderer: Renderer, layout: Callable[..., DirectoryTree]
+) -> None:
+    with renderer.open(inputs_of(layout("pair", {}))) as chart:
+        assert chart.lint(strict=True) == ()
+    nil = layout("stateful-set", {"chart/templates/bad.yaml": "a: {{ .Values.x.y }}\n"})
+    with renderer.open(inputs_of(nil)) as chart, pytest.raises(ChartRefused) as caught:
+        chart.lint(strict=True)
+    assert caught.value.what.startswith("chart/templates/bad.yaml, line 1: helm lint")
+
+
+def test_a_template_without_end_is_stopped(helm: str, layout: Callable[..., DirectoryTree]) -> None:
+    endless = "{{ range until 1000000000 }}{{ range until 1000000000 }}{{ end }}{{ end }}\n"
+    tree = layout("pair", {"chart/templates/endless.yaml": endless})
+    with (
+        Renderer(helm, os.environ, timeout=0.5).open(inputs_of(tree)) as chart,
+        pytest.raises(ChartRefused, match=r"did not end within 0\.5 s"),
+    ):
+        chart.render()
+
+
+def test_helm_missing(tmp_path: Path) -> None:
+    with pytest.raises(PreflightRefused, match="not on PATH") as caught:
+        find_helm({"PATH": str(tmp_path)})
+    assert "Install helm" in caught.value.todo
+    with pytest.raises(PreflightRefused, match=r"/no/such/helm"):
+        find_helm({"PATH": str(tmp_path), "PLATE_RELEASE_HELM": "/no/such/helm"})
+
+
+def test_helm_that_is_named_is_taken(helm: str) -> None:
+    assert find_helm({"PLATE_RELEASE_HELM": helm, "PATH": ""}) == helm
+
+
+def test_helm_too_old(tmp_path: Path) -> None:
+    """An old helm knows neither the flags nor the chart's apiVersion."""
+    old = tmp_path / "helm"
+    old.write_text(
+        "#!/bin/sh\n"
+        'if [ "$1" = version ]; then echo v2.17.0; exit; fi\n'
+        "echo 'Error: unknown flag: --name-template' >&2; exit 1\n"
+    )
+    old.chmod(0o755)
+    with (
+        Renderer(str(old), os.environ).open(inputs_of(DirectoryTree(CORPUS / "pair"))) as chart,
+        pytest.raises(PreflightRefused, match=r"v2\.17\.0 has an unknown flag: --name-template"),
+    ):
+        chart.render()
+
+
+def test_a_symlink_to_outside_is_refused(layout: Callable[..., DirectoryTree]) -> None:
+    tree = layout("pair", {"chart/values-prod.yaml": None})
+    (tree.root / "chart/values-prod.yaml").symlink_to("/etc/hostname")
+    with pytest.raises(PlanRefused, match="leaves the repository"):
+        inputs_of(tree)
