@@ -47,9 +47,9 @@ class Origin:
     def url(self) -> str:
         return self.server.url(self.bare.name)
 
-    def git(self, *arguments: str) -> str:
-        """Run git in the clone."""
-        return run(self.clone, *arguments)
+    def git(self, *arguments: str, at: str | None = None) -> str:
+        """Run git in the clone; `at` is what its clock says."""
+        return run(self.clone, *arguments, at=at)
 
     def at(self, *arguments: str) -> str:
         """Run git in the server's repository."""
@@ -72,7 +72,7 @@ class Origin:
         path.chmod(0o755)
 
 
-def run(directory: Path, *arguments: str, stdin: str = "") -> str:
+def run(directory: Path, *arguments: str, stdin: str = "", at: str | None = None) -> str:
     """Run git apart from the machine's configuration; return what it prints."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -83,6 +83,8 @@ def run(directory: Path, *arguments: str, stdin: str = "") -> str:
         "GIT_COMMITTER_NAME": "Some Body",
         "GIT_COMMITTER_EMAIL": "some@example.com",
     }
+    if at is not None:
+        environment |= {"GIT_AUTHOR_DATE": at, "GIT_COMMITTER_DATE": at}
     done = subprocess.run(
         ["git", *arguments],
         cwd=directory,
