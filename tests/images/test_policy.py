@@ -1,0 +1,120 @@
+import pytest
+from pydantic import ValidationError
+
+from plate_release.errors import TagRefused
+from plate_release.images.policy import TagPolicy, calver, judge, semver
+from plate_release.model import Ask
+
+DIGEST = "sha256:" + "0a" * 32
+DEFAULT = TagPolicy()
+SEMVER = TagPolicy(policy="semver")
+CALVER = TagPolicy(policy="calver")
+ANY = TagPolicy(policy="any")
+
+
+def codes(before: str, tag: str, policy: TagPolicy) -> list[str]:
+    return [finding.code for finding in judge(before, Ask("plate-api", tag), policy)]
+
+
+@pytest.mark.parametrize(
+    ("before", "tag", "policy", "expected"),
+    [
+        ("1.4.2", "1.5.0", DEFAULT, []),
+        ("1.4.2", "1.4.2", SEMVER, []),
+        ("1.9.0", "1.10.0", SEMVER, []),
+        ("v1.9.0", "1.10.0", SEMVER, []),
+        ("1.25", "1.25.0", SEMVER, []),
+        ("1.25", "1.25.1", SEMVER, []),
+        ("1.5.0-rc.1", "1.5.0", SEMVER, []),
+        ("1.5.0-rc.1", "1.5.0-rc.2", SEMVER, []),
+        ("1.4.2", "1.5.0-rc.1", SEMVER, ["prerelease"]),
+        ("1.4.2_build.2", "1.4.2_build.1", SEMVER, []),
+        ("latest", "1.5.0", SEMVER, []),
+        ("", "1.5.0", SEMVER, []),
+        ("sha-0a1b2c3", "1.5.0", SEMVER, []),
+        ("0a1b2c3", "1b2c3d4", DEFAULT, ["tag-not-compared"]),
+        ("9999999", "1234567", DEFAULT, ["tag-not-compared"]),
+        ("1.5.0", "feature-x", DEFAULT, ["tag-not-compared"]),
+        ("2026.11.3", "2026.11.20", CALVER, []),
+        ("26.4", "26.10", CALVER, []),
+        ("20261123", "20261124", CALVER, []),
+        ("2026-11-23.9", "2026-11-23.10", CALVER, []),
+        ("9", "1", ANY, []),
+        ("", "build-7", TagPolicy(policy="pattern", pattern=r"build-\d+"), []),
+        ("1.5.0", "1.4.2", TagPolicy(policy="semver", allow_downgrade=True), []),
+        ("1.4.2", "1.5.0-rc.1", TagPolicy(policy="semver", prereleases="allow"), []),
+        ("latest", "latest", SEMVER, []),
+    ],
+)
+def test_a_tag_that_may_follow(
+    before: str, tag: str, policy: TagPolicy, expected: list[str]
+) -> None:
+    assert codes(before, tag, policy) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "tag", "policy", "reason"),
+    [
+        ("1.5.0", "1.4.2", DEFAULT, "1.4.2 is older than 1.5.0"),
+        ("1.10.0", "1.9.0", SEMVER, "older"),
+        ("1.25.1", "1.25", SEMVER, "older"),
+        ("1.5.0", "1.5.0-rc.1", SEMVER, "older"),
+        ("1.5.0", "feature-x", SEMVER, "not a semver version"),
+        ("1.4.2", "1.5.0-rc.1", TagPolicy(policy="semver", prereleases="refuse"), "prerelease"),
+        ("2026.11.20", "2026.11.3", CALVER, "older"),
+        ("20261124.2", "20261124.1", CALVER, "older"),
+        ("26.10", "26.4", CALVER, "older"),
+        ("2026.11", "2026.13", CALVER, "not a calver version"),
+        ("", "build-7x", TagPolicy(policy="pattern", pattern=r"build-\d+"), "pattern"),
+        ("1.4.2", "latest", ANY, "another image tomorrow"),
+        ("1.4.2", "Main", DEFAULT, "another image tomorrow"),
+        ("latest", "stable", DEFAULT, "another image tomorrow"),
+    ],
+)
+def test_a_tag_that_may_not_follow(before: str, tag: str, policy: TagPolicy, reason: str) -> None:
+    with pytest.raises(TagRefused, match=reason):
+        codes(before, tag, policy)
+
+
+def test_a_mutable_tag_is_fine_with_a_digest_which_is_offered_without() -> None:
+    assert judge("1.4.2", Ask("plate-api", "latest", DIGEST), SEMVER) == ()
+    with pytest.raises(TagRefused, match=f"plate-api=latest@{DIGEST}"):
+        judge("1.4.2", Ask("plate-api", "latest"), DEFAULT, digest=DIGEST)
+
+
+def test_a_mutable_tag_is_only_told_of_elsewhere_than_in_production() -> None:
+    (finding, _) = judge("1.4.2", Ask("plate-api", "latest"), DEFAULT, production=False)
+    assert (finding.level, finding.code) == ("warning", "mutable-tag")
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"policy": "pattern"},
+        {"pattern": "x"},
+        {"policy": "pattern", "pattern": "(x"},
+        {"policy": "pattern", "pattern": "(a+)+b"},
+        {"policy": "pattern", "pattern": r"(a*){2,}"},
+        {"policy": "pattern", "pattern": r"(a)\1"},
+        {"policy": "random"},
+        {"allow-downgrades": True},
+    ],
+)
+def test_a_policy_that_cannot_be_meant_is_refused(tags: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        TagPolicy.model_validate(tags)
+
+
+def test_the_configuration_spells_with_hyphens() -> None:
+    tags = TagPolicy.model_validate({"policy": "semver", "allow-downgrade": True})
+    assert tags == TagPolicy(policy="semver", allow_downgrade=True)
+
+
+@pytest.mark.parametrize("tag", ["1.2.3.4", "x", "01.2", "1.2.3-01", "1..2", "", "v", "1.2-"])
+def test_what_is_no_semantic_version(tag: str) -> None:
+    assert semver(tag) is None
+
+
+@pytest.mark.parametrize("tag", ["1.2.3", "2026", "2026.0", "20261323", "1999.1", "x"])
+def test_what_is_no_calendar_version(tag: str) -> None:
+    assert calver(tag) is None
