@@ -119,9 +119,18 @@ def _follows(change: Change, pairs: list[tuple[str, str]]) -> bool:
 
 
 def _replaced(text: str, old: str, new: str) -> str:
-    """Replace `old` where it stands for itself: the tag 1 is not the 1 of 10."""
-    start = r"(?<![A-Za-z0-9])" if old[:1].isalnum() else ""
-    return re.sub(rf"{start}{re.escape(old)}(?![A-Za-z0-9])", lambda _: new, text)
+    """Replace `old` where it stands for itself: 1.4 is in v1.4-shop, but not in 21.4 or 1.4.2."""
+    start, end = (
+        _edge(old[0], r"(?<![0-9])(?<![0-9]\.)", "<!"),
+        _edge(old[-1], r"(?!\.?[0-9])", "!"),
+    )
+    return re.sub(start + re.escape(old) + end, lambda _: new, text)
+
+
+def _edge(sign: str, beside_digit: str, look: str) -> str:
+    if sign.isdigit():
+        return beside_digit
+    return f"(?{look}[A-Za-z0-9])" if sign.isalpha() else ""
 
 
 def _is_checksum(change: Change) -> bool:
