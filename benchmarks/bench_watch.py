@@ -26,6 +26,7 @@ from plate_release.argocd.events import Limits, Revision, Subject, Verdict
 from plate_release.argocd.recording import Push, rows
 from plate_release.argocd.sight import Watched
 from plate_release.argocd.status import LiveApplication
+from plate_release.argocd.stream import Stream
 from plate_release.argocd.transport import Transport
 from plate_release.argocd.verdict import Judge
 from plate_release.argocd.watch import watch
@@ -109,12 +110,13 @@ def latency() -> bool:
     server = deciding.serve()
     before = LiveApplication.model_validate(deciding.states[0])
     transport = Transport(Connection(f"http://127.0.0.1:{server.server_port}", Secret("a.b.c")))
+    stream = partial(Stream, transport)
     took = []
     for _ in range(RUNS):
         push, clock = deciding.push, Clock()
         subject = _subject(before, push.commit, push.files[0], ("x:1",))
         watched = _watched(before.name, subject, Limits(), clock.now())
-        for _, verdict in watch([watched], transport, ArgoCD(transport), clock):
+        for _, verdict in watch([watched], ArgoCD(transport), stream, clock):
             took.append(clock.now() - deciding.told)
             assert verdict.judgement is Judgement.FAILED, verdict
     server.shutdown()
@@ -309,7 +311,7 @@ def _child(url: str, token: str, commit: str) -> None:
         )
         for before in argocd.list(projects=["default"])
     ]
-    for service, verdict in watch(watched, transport, argocd, clock):
+    for service, verdict in watch(watched, argocd, partial(Stream, transport), clock):
         print(service, verdict, flush=True)
 
 

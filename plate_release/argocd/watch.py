@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -23,8 +23,7 @@ from plate_release.argocd.failures import CallFailed, Unauthorized, Unreachable
 from plate_release.argocd.schedule import Schedule
 from plate_release.argocd.sight import Errand, Look, Sight, Watched, event_of, gist
 from plate_release.argocd.status import LiveApplication
-from plate_release.argocd.stream import Changed, Cut, Missed, News, Opened, Stream
-from plate_release.argocd.transport import Transport
+from plate_release.argocd.stream import Changed, Cut, Missed, News, Opened
 from plate_release.model import Clock
 
 # More than these are looked at together, by one list.
@@ -84,7 +83,7 @@ class Watch(Generic[R]):
         for one in watched:
             self._begin(one)
 
-    def verdicts(self) -> Iterator[tuple[str, R]]:
+    def verdicts(self) -> Generator[tuple[str, R], None, None]:
         """Yield each service's verdict when it is certain; closing the iterator ends the watch."""
         try:
             self._restream()
@@ -282,14 +281,21 @@ class Watch(Generic[R]):
 
 def watch(
     watched: Sequence[Watched[R]],
-    transport: Transport,
     argocd: ArgoCD,
+    open_stream: OpenStream,
     clock: Clock,
     *,
     should_stop: Callable[[], bool] = lambda: False,
     heard: Callable[[str, str], None] = lambda _service, _says: None,
 ) -> Iterator[tuple[str, R]]:
-    """Yield each service's result as soon as it is certain, over one stream and a few threads."""
-    crew, stream = Threads(_THREADS), partial(Stream, transport)
-    driver = Watch(watched, argocd, crew, clock, stream, should_stop=should_stop, heard=heard)
+    """Yield each service's result as soon as it is certain; arguments as of `Watch`."""
+    driver = Watch(
+        watched,
+        argocd,
+        Threads(_THREADS),
+        clock,
+        open_stream,
+        should_stop=should_stop,
+        heard=heard,
+    )
     return driver.verdicts()
