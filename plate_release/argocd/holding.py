@@ -9,7 +9,13 @@ _BLOCKED_OPERATION = "blocked by sync window"
 
 def held_back_by(view: View, windows: WindowsSeen | None) -> tuple[Code, str] | None:
     """Return what holds our commit back, for as long as this snapshot holds."""
-    return _other_source(view) or _invalid_spec(view) or _window(view, windows) or _by_hand(view)
+    return (
+        _going(view)
+        or _other_source(view)
+        or _invalid_spec(view)
+        or _window(view, windows)
+        or _by_hand(view)
+    )
 
 
 def may_sync(view: View, windows: WindowsSeen) -> bool:
@@ -26,6 +32,12 @@ def window_reason(windows: WindowsSeen | None) -> str:
     named = ", ".join(f"{w.kind} {w.schedule!r} for {w.duration}" for w in active)
     opens = f"; it opens {windows.opens}" if windows.opens else ""
     return f"a sync window forbids the sync ({named}){opens}"
+
+
+def _going(view: View) -> tuple[Code, str] | None:
+    if view.application.metadata.deletion_timestamp:
+        return Code.GONE, "the Application is being deleted"
+    return None
 
 
 def _other_source(view: View) -> tuple[Code, str] | None:

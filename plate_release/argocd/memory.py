@@ -18,10 +18,11 @@ RENDER_ERRORS = frozenset({"ComparisonError", "HydrateError"})
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A pod that failed at `since` and has not been ready again."""
+    """A pod that failed at `since` and has not been ready again, for these reasons in turn."""
 
-    pod: Pod
+    pod: str
     since: float
+    reasons: tuple[str, ...]
     message: str
 
 
@@ -67,7 +68,8 @@ class Memory:
     held: the hold that goes on. was_live: whether there ever was one. baseline: restarts that
     each pod already had when our commit first was live; restarts: those since then. excused:
     pods that failed before the push and were not ready since. refused: why Argo CD refused a
-    sync. unrefreshed: whether a refresh was asked for in vain.
+    sync. unrefreshed: whether a refresh was asked for in vain. reconciled_before: of the last
+    comparison before the push.
     """
 
     held: Hold | None = None
@@ -86,6 +88,7 @@ class Memory:
     windows: WindowsSeen | None = None
     blind: Blindness | None = None
     unrefreshed: bool = False
+    reconciled_before: datetime | None = None
 
 
 def remember(memory: Memory, view: View, t: float, via: Via | None) -> Memory:
@@ -100,7 +103,7 @@ def remember(memory: Memory, view: View, t: float, via: Via | None) -> Memory:
     memory = replace(
         memory,
         unrefreshed=memory.unrefreshed and view.application.refreshing,
-        unrendered=_doubt(memory.unrendered, _does_not_render(view), view, t, via),
+        unrendered=_doubt(memory.unrendered, _does_not_render(memory, view), view, t, via),
         no_effect=_doubt(memory.no_effect, view.settled and not view.image_runs, view, t, via),
         idle_since=_since(memory.idle_since, view.idle_out_of_sync, t),
     )
@@ -130,14 +133,12 @@ def _doubt(old: Doubt | None, holds: bool, view: View, t: float, via: Via | None
     return replace(old, confirmed=True) if again else old
 
 
-def _does_not_render(view: View) -> bool:
+def _does_not_render(memory: Memory, view: View) -> bool:
     """Whether our commit's rendering failed, with the renderer's own words.
 
     A ComparisonError names no commit: one of before our push says nothing of ours.
     """
-    before = view.subject.before
-    reconciled = view.application.status.reconciled_at
-    after_push = before is None or reconciled != before.status.reconciled_at
+    after_push = view.application.status.reconciled_at != memory.reconciled_before
     said = RENDER_ERRORS if after_push else RENDER_ERRORS - {"ComparisonError"}
     return any(c.type in said and speaks_about(c.message) is About.RELEASE for c in view.errors)
 
@@ -155,24 +156,34 @@ def _remember_failing(memory: Memory, view: View, t: float) -> Memory:
 
 
 def _failing(old: Failing | None, pod: Pod, t: float) -> Failing:
-    """Keep the first message that says why: later ones only say that it is tried again."""
+    """Keep the message that says why: those of a back-off only say that it is tried again."""
     if old is None:
-        return Failing(pod, t, pod.message)
-    says_why = pod.message and not pod.message.lower().startswith("back-off")
-    worst = pod if pod.fatal else old.pod
-    return Failing(worst, old.since, pod.message if says_why else old.message)
+        return Failing(pod.name, t, (pod.reason,), pod.message)
+    says_why = pod.fatal and pod.message and not pod.message.lower().startswith("back-off")
+    return Failing(
+        pod.name,
+        old.since,
+        old.reasons if not pod.fatal or pod.reason in old.reasons else (*old.reasons, pod.reason),
+        pod.message if says_why else old.message,
+    )
 
 
 def _remember_hold(memory: Memory, view: View, t: float) -> Memory:
-    if memory.held is not None:
-        return memory if _still_held(memory.held, view) else replace(memory, held=None)
+    held = memory.held
+    if held is not None and not _still_held(held, view):
+        return replace(memory, held=None)
     if not view.live or view.commit is None:
         return memory
-    return replace(memory, held=Hold(t, view.commit), was_live=True)
+    return replace(memory, held=Hold(held.since if held else t, view.commit), was_live=True)
 
 
 def _still_held(held: Hold, view: View) -> bool:
-    """Whether the hold goes on: a refresh or a self-heal of the same commit does not break it."""
+    """Whether the hold goes on: a refresh or a self-heal of the same commit does not break it.
+
+    Neither does a commit about which git has not answered yet.
+    """
+    if view.commit in view.unknown:
+        return True
     same = view.commit == held.commit
     policy = view.application.spec.sync_policy.automated
     heals = same and view.application.spec.automated and bool(policy and policy.self_heal)

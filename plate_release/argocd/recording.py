@@ -5,6 +5,7 @@ proxy's HTML, an error) is what the client saw: nobody answered.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from plate_release.argocd.status import LiveApplication, ResourceTree, SyncWindo
 # gRPC's codes, as grpc-gateway maps them to HTTP.
 _HTTP = {3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 12: 501, 13: 500, 14: 503, 16: 401}
 _NOT_FOUND = 404
+_GATEWAY_TIMEOUT = 504
 _OK = 200
 
 
@@ -53,7 +55,7 @@ class Push(Wire):
     commit: str
     parent: str = ""
     role: str = ""
-    set: dict[str, str] = Field(default_factory=dict)
+    set: dict[str, Any] = Field(default_factory=dict)
     diff: Many[str] = ()
 
     @property
@@ -119,7 +121,8 @@ def _tree(row: Row) -> Iterator[Event]:
 
 
 def _refused(row: Row) -> Iterator[Event]:
-    yield Blind(f"Argo CD refused the connection: {row.data}")
+    denied = re.search(r"\b40[13]\b", str(row.data))
+    yield Blind(f"Argo CD refused: {row.data}", int(denied[0]) if denied else None)
 
 
 def _call(row: Row) -> Iterator[Event]:
@@ -131,7 +134,10 @@ def _call(row: Row) -> Iterator[Event]:
     elif method == "GET" and path.endswith("/syncwindows") and status == _OK:
         yield WindowsSeen(SyncWindows.model_validate(row.data))
     elif method == "GET" and "refresh=" in query:
-        yield _seen(row.data, Via.REFRESH) if status == _OK else RefreshUnanswered()
+        if status == _OK:
+            yield _seen(row.data, Via.REFRESH)
+        elif status in ("timeout", _GATEWAY_TIMEOUT):
+            yield RefreshUnanswered()
 
 
 def _sync_answer(data: Any, status: Any) -> Event:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from plate_release.application import Application, Source
 from plate_release.argocd.events import (
     Event,
@@ -19,8 +21,7 @@ from plate_release.argocd.events import (
 )
 from plate_release.argocd.pods import read, repository
 from plate_release.argocd.recording import Push, Row, Scenario, events, rows
-from plate_release.argocd.sources import our_source
-from plate_release.argocd.status import LiveApplication, ResourceTree
+from plate_release.argocd.status import LiveApplication, ResourceTree, Sync
 from plate_release.argocd.verdict import Judge
 from plate_release.errors import UsageError
 
@@ -65,7 +66,10 @@ def judge(lines: Iterable[str | bytes], limits: Limits, *, name: str = "") -> Re
     skipped: list[str] = []
     run = _Run(limits)
     for row in rows(lines, skipped):
-        run.take(row)
+        try:
+            run.take(row)
+        except ValidationError as error:
+            skipped.append(f"the {row.kind} at {row.t} s is not understood: {error.errors()[0]}")
     if run.t is None:
         raise UsageError(
             f"{name or 'The recording'} holds no row of a recording.",
@@ -155,7 +159,7 @@ class _Run:
     def _subject(self, push: Push) -> Subject:
         if self._images is None:
             self._images = _service_images(self._application, self._tree)
-        source, file = _followed(self._manifest, push)
+        source, file = _followed(self._manifest, self._application, push)
         tag = self._lineage.tag_at(push.commit)
         return Subject(
             application=self._manifest.name,
@@ -185,9 +189,8 @@ class _Lineage:
 
     def tag_at(self, sha: str) -> str | None:
         """Return the tag that the values hold at `sha`; None where no push has set one."""
-        return next(
-            (push.set[_TAG].strip("\"'") for push in self._line(sha) if _TAG in push.set), None
-        )
+        tags = (str(push.set[_TAG]) for push in self._line(sha) if _TAG in push.set)
+        return next((tag.strip("\"'") for tag in tags), None)
 
     def _line(self, sha: str) -> Iterator[Push]:
         while push := self.pushes.get(sha):
@@ -209,16 +212,32 @@ def _service_images(before: LiveApplication | None, tree: ResourceTree | None) -
     return tuple((synced or pods or list(before.status.summary.images))[:1])
 
 
-def _followed(manifest: Application, push: Push) -> tuple[Source, str]:
-    """Return the source that follows the pushed file, and that file."""
-    hydrator = manifest.spec.source_hydrator
-    if hydrator is not None:
-        return Source.model_validate(hydrator.get("drySource", {})), next(iter(push.files), "")
-    git = [source for source in manifest.spec.all_sources if not source.chart]
-    for file in sorted(push.files, key=lambda file: "values" not in file):
-        for source in git:
-            branch = source.target_revision.removeprefix("refs/heads/")
-            index = our_source(manifest.spec, source.repo_url, branch, file)
-            if index is not None:
-                return manifest.spec.all_sources[index], file
-    return next(iter(git), Source()), next(iter(push.files), "")
+def _followed(
+    manifest: Application, before: LiveApplication | None, push: Push
+) -> tuple[Source, str]:
+    """Return the source that follows the push, and the file that was pushed.
+
+    A recording does not name the repository of a push. What is quoted as `$ref/file` says most,
+    then which source was at the commit before, then what looks like values.
+    """
+    spec = manifest.spec
+    if spec.source_hydrator is not None:
+        dry = spec.source_hydrator.get("drySource", {})
+        return Source.model_validate(dry), next(iter(push.files), "")
+    quoted = {name for s in spec.all_sources if s.helm for name in s.helm.value_files}
+    sync = before.status.sync if before else Sync()
+    _, index, file = max(
+        (
+            (
+                f"${source.ref}/{file}" in quoted,
+                sync.at(i) == push.parent,
+                not source.chart,
+                "values" in file,
+            ),
+            -i,
+            file,
+        )
+        for i, source in enumerate(spec.all_sources or (Source(),))
+        for file in push.files or ("",)
+    )
+    return (spec.all_sources or (Source(),))[-index], file

@@ -44,7 +44,8 @@ def live(view: View, memory: Memory, limits: Limits, t: float) -> Verdict | None
     held = memory.held
     if held is None or t < held.since + limits.soak or memory.blind or memory.failing:
         return None
-    return None if view.busy or not view.in_sync else stayed_live(view, memory, t)
+    under_way = view.busy or view.unknown or not view.in_sync
+    return None if under_way else stayed_live(view, memory, t)
 
 
 def stayed_live(view: View, memory: Memory, t: float) -> Verdict | None:
@@ -96,7 +97,8 @@ def pod_failed(view: View, memory: Memory, limits: Limits, t: float) -> Verdict 
     """End where a pod of the release has been failing for longer than the grace."""
     for failing in memory.failing.values():
         if t >= failing.since + limits.grace:
-            what = f"pod {failing.pod.name}: {failing.pod.reason} for {t - failing.since:.0f} s"
+            reasons = ", then ".join(failing.reasons)
+            what = f"pod {failing.pod}: {reasons} for {t - failing.since:.0f} s"
             reason = f"{what}: {failing.message}" if failing.message else what
             return _failed(view, memory, (Code.POD_FAILED, reason), t, commit=view.commit)
     return None

@@ -49,14 +49,19 @@ class Judge:
     """Judges one commit of one Application, from `start` (the push, in seconds) on."""
 
     def __init__(self, subject: Subject, limits: Limits, start: float) -> None:
-        self._subject, self._limits = subject, limits
+        # What stood before is large, and a release may have a thousand of these.
+        self._subject = replace(subject, before=None, tree_before=None)
+        self._limits = limits
         self._deadline = start + limits.timeout
         self._before = read(subject.tree_before) if subject.tree_before else None
         self._application = subject.before
         self._pods = self._before
         self._known = {sha: Revision(sha, False, False) for sha in _named_before(subject)}
         self._dry: dict[str, str] = {}
-        self._memory = Memory(excused=_failing_before(self._before))
+        self._memory = Memory(
+            excused=_failing_before(self._before),
+            reconciled_before=subject.before.status.reconciled_at if subject.before else None,
+        )
         self._verdict: Verdict | None = None
         self._gone = False
         self._now = start
@@ -222,6 +227,9 @@ def _failing_before(pods: Pods | None) -> frozenset[str]:
 
 def _blinder(old: Blindness | None, blind: Blind, t: float) -> Blindness:
     since = old.since if old else t
-    denied = blind.status in (_UNAUTHORIZED, _FORBIDDEN)
-    before = old.denied_since if old else None
-    return Blindness(since, blind.why, (t if before is None else before) if denied else None)
+    denied_since = old.denied_since if old else None
+    if blind.status in (_UNAUTHORIZED, _FORBIDDEN):
+        denied_since = t if denied_since is None else denied_since
+    elif blind.status is not None:
+        denied_since = None
+    return Blindness(since, blind.why, denied_since)

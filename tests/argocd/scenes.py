@@ -73,6 +73,7 @@ class State:
     extra: Mapping[str, Any] = field(default_factory=dict)
     dry_run: bool = False
     uid: str = "app-1"
+    deleted: bool = False
 
     def operation(self) -> dict[str, Any]:
         revision = {} if self.op_at is None else {"revision": self.op_at}
@@ -117,6 +118,7 @@ class State:
                 "uid": self.uid,
                 "resourceVersion": str(version),
                 "annotations": refresh,
+                **({"deletionTimestamp": at_second(9)} if self.deleted else {}),
             },
             "spec": {**sources(self.sources), "syncPolicy": dict(self.policy)},
             "status": status,

@@ -60,6 +60,7 @@ def test_an_application_that_is_gone(kind: str, data: Any) -> None:
     ("kind", "data", "status"),
     [
         ("refused", "ConnectionError", None),
+        ("refused", "401 Client Error: Unauthorized", 401),
         ("tree", {"refused": "ConnectionError"}, None),
         ("get", {"refused": "ReadTimeout"}, None),
         ("get", "<html>Bad Gateway</html>", None),
@@ -121,6 +122,11 @@ def test_windows_and_trees() -> None:
 )
 def test_rows_that_tell_nothing(kind: str, data: Any) -> None:
     assert read(kind, data) == []
+
+
+def test_a_refresh_that_failed_says_nothing_of_what_goes_on() -> None:
+    more = {"method": "GET", "path": "/applications/a?refresh=normal", "status": 500}
+    assert read("call", {"error": "x", "code": 2}, **more) == []
 
 
 @pytest.mark.parametrize("path", ["/applications/a/operation", "/applications/a", "/session"])

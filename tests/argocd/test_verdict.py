@@ -165,6 +165,39 @@ def test_a_refresh_and_a_self_heal_do_not_break_the_hold(between: State) -> None
     assert (step.judgement, step.live_since) == (Judgement.LIVE, 1)
 
 
+def test_a_self_heal_of_a_descendant_does_not_break_the_hold_either() -> None:
+    scene = Scene()
+    scene.see(1, LIVE)
+    theirs = replace(LIVE, at=THEIRS, op_at=THEIRS)
+    scene.see(5, replace(LIVE, at=THEIRS))
+    scene.see(10, replace(theirs, sync="OutOfSync", busy=True, phase="Running", finished=None))
+    scene.see(12, theirs)
+    step = scene.until(31)
+    assert isinstance(step, Verdict)
+    assert (step.judgement, step.live_since) == (Judgement.LIVE, 1)
+
+
+def test_a_commit_about_which_git_is_still_asked_does_not_break_the_hold() -> None:
+    scene = Scene()
+    scene.lineage = {BASE: LINEAGE[BASE]}
+    scene.see(1, LIVE)
+    scene.see(30, replace(LIVE, at=THEIRS))
+    waits(scene.until(40))
+    step = scene.feed(41, LINEAGE[THEIRS])
+    assert isinstance(step, Verdict)
+    assert (step.judgement, step.live_since, step.at) == (Judgement.LIVE, 1, 41)
+
+
+def test_the_sync_of_a_descendant_begins_the_hold_anew() -> None:
+    scene = Scene()
+    scene.see(1, LIVE)
+    scene.see(10, replace(LIVE, at=THEIRS, sync="OutOfSync"))
+    scene.see(12, replace(LIVE, at=THEIRS, op_at=THEIRS))
+    step = scene.until(42)
+    assert isinstance(step, Verdict)
+    assert (step.judgement, step.live_since) == (Judgement.LIVE, 12)
+
+
 def test_drift_that_nobody_heals_breaks_the_hold() -> None:
     scene = Scene()
     manual = replace(LIVE, policy={"automated": {}})

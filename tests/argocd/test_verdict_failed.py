@@ -120,7 +120,9 @@ def test_the_grace_runs_on_whatever_reason_follows() -> None:
     scene.tree(6, NEW_SET, pod("ImagePullBackOff", message="Back-off pulling image"))
     step = scene.until(7)
     assert isinstance(step, Verdict)
-    assert step.reason == "pod server-new-1: ImagePullBackOff for 5 s: not found"
+    assert step.reason == (
+        "pod server-new-1: ErrImagePull, then ImagePullBackOff for 5 s: not found"
+    )
 
 
 @pytest.mark.parametrize(

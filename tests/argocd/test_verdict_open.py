@@ -158,6 +158,12 @@ def test_an_application_that_was_deleted_is_blocked_not_failed() -> None:
     assert ended(scene.until(32)) == ("blocked", Code.GONE)
 
 
+def test_an_application_that_is_being_deleted_is_blocked() -> None:
+    scene = Scene()
+    scene.see(1, replace(APPLIED, deleted=True))
+    assert ended(scene.until(31)) == ("blocked", Code.GONE)
+
+
 def test_an_application_that_is_made_anew_is_judged_on() -> None:
     scene = Scene()
     scene.see(1, LIVE)
@@ -190,10 +196,19 @@ def test_nothing_named_holds_a_commit_that_was_only_passed_over() -> None:
 def test_not_being_let_in_for_a_minute_is_unknown(status: int) -> None:
     scene = Scene()
     scene.see(1, APPLIED)
-    for t in (10, 30, 60):
-        scene.feed(t, Blind("no session information", status))
+    for t, why in ((10, status), (30, None), (60, status)):
+        scene.feed(t, Blind("no session information", why))
     waits(scene.until(69.9))
     assert ended(scene.until(70)) == ("unknown", Code.UNAUTHORIZED)
+
+
+def test_another_answer_in_between_starts_the_minute_anew() -> None:
+    scene = Scene()
+    scene.see(1, APPLIED)
+    for t, status in ((10, 401), (30, 502), (60, 401)):
+        scene.feed(t, Blind("?", status))
+    waits(scene.until(119.9))
+    assert ended(scene.until(120)) == ("unknown", Code.UNAUTHORIZED)
 
 
 def test_being_let_in_again_starts_the_minute_anew() -> None:
