@@ -36,9 +36,7 @@ class Shared:
 # What several commands take.
 Asks = Annotated[list[str], typer.Argument(metavar="SERVICE=TAG...", show_default=False)]
 Names = Annotated[list[str], typer.Argument(metavar="SERVICE...", show_default=False)]
-SomeNames = Annotated[
-    list[str] | None, typer.Argument(metavar="[SERVICE...]", show_default=False)
-]
+SomeNames = Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]", show_default=False)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask no question.")]
 Timeout = Annotated[str | None, typer.Option(help="The longest watch, such as 15m.")]
 Soak = Annotated[str | None, typer.Option(help="How long it must stay healthy, such as 30s.")]
@@ -87,7 +85,7 @@ def _shared(
     ] = "text",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only how it ended.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show everything.")] = False,
-    version: Annotated[
+    _show_version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
     ] = False,
 ) -> None:

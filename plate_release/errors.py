@@ -13,7 +13,8 @@
     │   ├── RepositoryUnavailable git out of reach or without permission
     │   ├── ArgoUnavailable       Argo CD out of reach or without permission
     │   └── ClusterUnavailable    the cluster out of reach or without permission
-    └── PushRefused           5   the push was refused, nothing changed
+    ├── PushRefused           5   the push was refused, nothing changed
+    └── Interrupted         130   somebody stopped the run before it changed anything
 
 Every message says what happened, why, and what to do next. `plate_release.__main__.main` is the
 only place that catches them.
@@ -127,3 +128,10 @@ class PushRefused(ReleaseError):
 
     exit_code = ExitCode.PUSH_REFUSED
     code = "push-refused"
+
+
+class Interrupted(ReleaseError):
+    """The run was asked to stop before it changed anything."""
+
+    exit_code = ExitCode.INTERRUPTED
+    code = "interrupted"

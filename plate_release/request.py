@@ -1,12 +1,12 @@
 """A request: what a run was asked, with every option settled. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from plate_release.config import ReleaseDefaults
 from plate_release.errors import UsageError
-from plate_release.model import Ask, ImageCheck, Policy, Switch
+from plate_release.model import ImageCheck, Policy, Switch
 
 T = TypeVar("T")
 
@@ -75,14 +75,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One release: services and tags, where, and how. `by` and `run` name who asks."""
+    """Where a run works, and how; `by` and `run` name who asks and where to read about it."""
 
     place: Place
-    asks: tuple[Ask, ...]
     given: Given
     by: str = ""
     run: str = ""
-    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def settle_options(

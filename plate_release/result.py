@@ -1,6 +1,6 @@
 """What a run ends with, and the journal in which it grows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -76,9 +76,10 @@ def refused(error: ReleaseError, environment: str = "") -> Result:
 def refuse(result: Result, error: ReleaseError) -> Result:
     """Return `result` ended by a refusal."""
     finding = Finding("error", error.code, str(error))
+    interrupted = error.exit_code is ExitCode.INTERRUPTED
     return replace(
         result,
-        outcome=Outcome.REFUSED,
+        outcome=Outcome.INTERRUPTED if interrupted else Outcome.REFUSED,
         exit_code=error.exit_code,
         findings=(*result.findings, finding),
     )
@@ -133,6 +134,16 @@ class Journal:
     def services(self, change: Callable[[ServiceResult], ServiceResult]) -> None:
         """Change every service's result."""
         self.result = replace(self.result, services=tuple(map(change, self.result.services)))
+
+    def committed(self, sha: str, names: Collection[str], *, revert: bool) -> None:
+        """Note the commit of the services named."""
+
+        def note(service: ServiceResult) -> ServiceResult:
+            if service.name not in names:
+                return service
+            return replace(service, revert_commit=sha) if revert else replace(service, commit=sha)
+
+        self.services(note)
 
     def watched(self, verdicts: Mapping[str, Watched], *, revert: bool) -> None:
         """Note the verdicts of a watch, or of the watch of a revert."""

@@ -1,0 +1,239 @@
+"""A request laid out: its repository, configuration, options and Applications, read once."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plate_release import config as configuration
+from plate_release.charts import (
+    Discovery,
+    Manifest,
+    Renderer,
+    applications,
+    find,
+    our_source,
+    repositories,
+    same_repository,
+    unknown_service,
+)
+from plate_release.charts.sources import sources
+from plate_release.config import Config
+from plate_release.errors import Interrupted, UsageError
+from plate_release.gitops.commit import Author
+from plate_release.gitops.entry import Entry
+from plate_release.gitops.ledger import Ledger
+from plate_release.gitops.repository import Repository
+from plate_release.gitops.tree import RepositoryTree
+from plate_release.model import Policy
+from plate_release.plan import Target
+from plate_release.request import Options, Request, settle_options
+from plate_release.result import Journal
+from plate_release.values import Key
+from plate_release.world import World
+
+if TYPE_CHECKING:
+    from plate_release.argocd.client import AppRef, ArgoCD
+    from plate_release.argocd.record import Recorder
+
+INTENT = "plate-release-intent.json"
+
+
+@dataclass(eq=False)
+class Desk:
+    """Everything that one run works with."""
+
+    request: Request
+    world: World
+    journal: Journal
+    home: Repository
+    tree: RepositoryTree
+    config: Config
+    options: Options
+    recorders: dict[str, "Recorder"] = field(default_factory=dict)
+    _trees: dict[Repository, RepositoryTree] = field(default_factory=dict)
+
+    @cached_property
+    def discovery(self) -> Discovery:
+        """The Applications that stand in git."""
+        found = applications(self.tree, self.config.applications)
+        self.journal.find(*found.findings)
+        return found
+
+    @cached_property
+    def argocd(self) -> "ArgoCD":
+        """Argo CD. Raises UsageError where it is not configured."""
+        return self.world.argocd(self.config.argocd.server, self.journal.event)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """Helm."""
+        return self.world.renderer()
+
+    @property
+    def author(self) -> Author:
+        """Who commits: the run's actor, or whom the environment names."""
+        environ = self.world.environ
+        actor = environ.get("GITHUB_ACTOR", "")
+        name = environ.get("GIT_AUTHOR_NAME") or actor or "plate-release"
+        mail = f"{actor}@users.noreply.github.com" if actor else "plate-release@localhost"
+        return Author(name, environ.get("GIT_AUTHOR_EMAIL") or mail)
+
+    def ledger(self, repository: Repository) -> Ledger:
+        """Return the ledger of a repository."""
+        return Ledger(repository, self.author)
+
+    def head(self, repository: Repository) -> RepositoryTree:
+        """Return the head that this run plans on."""
+        if repository is self.home:
+            return self.tree
+        if repository not in self._trees:
+            self._trees[repository] = repository.head()
+        return self._trees[repository]
+
+    def fresh(self) -> None:
+        """Look at the heads anew."""
+        self.tree = self.home.head()
+        self._trees.clear()
+
+    def targets(self, services: Sequence[str]) -> list[Target]:
+        """Find the services. Raises UsageError for one that is unknown, the near miss named."""
+        return [self._target(service) for service in services]
+
+    def ref(self, target: Target) -> "AppRef":
+        """Return the Application's address in Argo CD."""
+        from plate_release.argocd.client import AppRef
+
+        metadata, own = target.manifest.application.metadata, self.config.argocd.namespace
+        namespace = self.config.service(target.service).application_namespace or metadata.namespace
+        project = target.manifest.application.spec.project
+        return AppRef(target.application, project, "" if namespace == own else namespace)
+
+    def is_left(self, entry: Entry) -> bool:
+        """Whether nobody watches an unsettled release any more: its time is over, or it is ours."""
+        if entry.deadline is None or entry.deadline.timestamp() < self.world.clock.wall():
+            return True
+        return entry.id in self._intended()
+
+    def intend(self, identity: str) -> None:
+        """Note, before a push, what this job is about to do: a later step of it can settle that."""
+        if self._intent:
+            self._intent.write_text(json.dumps([*self._intended(), identity]))
+
+    def forget_intent(self) -> None:
+        """Note that what this job did is settled."""
+        if self._intent:
+            self._intent.unlink(missing_ok=True)
+
+    def _intended(self) -> list[str]:
+        if self._intent is None or not self._intent.exists():
+            return []
+        known: list[str] = json.loads(self._intent.read_text())
+        return known
+
+    @property
+    def _intent(self) -> Path | None:
+        folder = self.world.environ.get("RUNNER_TEMP")
+        return Path(folder) / INTENT if folder else None
+
+    def check_stop(self) -> None:
+        """Raise Interrupted where the run was asked to stop."""
+        if self.world.stop.asked:
+            raise Interrupted("The run was interrupted; nothing was changed.")
+
+    def _target(self, service: str) -> Target:
+        manifest = self._manifest(service)
+        spec = manifest.application.spec
+        key = self.config.service(service).tag_key
+        urls = repositories(spec)
+        url = next((url for url in urls if self._is_home(url, manifest)), None)
+        branch = self.request.place.branch
+        if url is not None:
+            repository = self.home
+        else:
+            url = _values_repository(manifest, urls)
+            repository = self.world.repository(url, branch)
+        our_source(spec, url, branch)
+        return Target(
+            service,
+            manifest,
+            repository,
+            url,
+            Key.parse(key) if key else None,
+            {u: self.world.repository(u, branch) for u in urls if u != url},
+        )
+
+    def _is_home(self, url: str, manifest: Manifest) -> bool:
+        if same_repository(url, self.home.url):
+            return True
+        # A local path cannot be what Argo CD calls it: the chart being there tells.
+        return self.home.url.startswith("/") and any(
+            source.repo_url == url and source.path and self.tree.locate(source.path) is not None
+            for source in sources(manifest.application.spec)
+        )
+
+    def _manifest(self, service: str) -> Manifest:
+        environment, override = self.config.environment, self.config.service(service).application
+        name = override or f"{service}-{environment}"
+        manifest = find(self.discovery, name)
+        if manifest is not None:
+            return manifest
+        unknown = unknown_service(self.discovery, service, environment, override)
+        configured = self.config.argocd.server or self.world.environ.get("ARGOCD_SERVER")
+        if not configured or service in self.discovery.services(environment):
+            raise unknown
+        return self._live_manifest(name, unknown)
+
+    def _live_manifest(self, name: str, unknown: UsageError) -> Manifest:
+        """Take the live Application where git has none (app of apps, ApplicationSet)."""
+        from plate_release.argocd.client import AppRef
+        from plate_release.argocd.failures import Forbidden, NotFound
+
+        try:
+            return Manifest(self.argocd.get(AppRef(name)))
+        except (NotFound, Forbidden) as error:
+            # Argo CD answers 403 for what does not exist.
+            raise unknown from error
+
+
+def _values_repository(manifest: Manifest, urls: Sequence[str]) -> str:
+    """Return the repository whose files are values: one lent as $ref, else the first."""
+    lent = [s.repo_url for s in sources(manifest.application.spec) if s.ref and not s.chart]
+    if not urls:
+        raise UsageError(
+            f"The Application {manifest.name} has no source in git.",
+            todo="plate-release edits values files that stand in a git repository.",
+        )
+    return (lent or list(urls))[0]
+
+
+def open_desk(request: Request, world: World, journal: Journal, **fallback: Policy) -> Desk:
+    """Open the repository and read its configuration; `fallback` as in `settle_options`."""
+    place = request.place
+    home = world.repository(place.repo, place.branch)
+    tree = home.head()
+    journal.find(*home.findings)
+    config = _config(request, tree)
+    options = settle_options(request.given, world.environ, config.release, **fallback)
+    return Desk(request, world, journal, home, tree, config, options)
+
+
+def _config(request: Request, tree: RepositoryTree) -> Config:
+    place = request.place
+    path, environment = place.config_path, place.environment
+    local = Path(path)
+    if place.config and local.is_file():
+        return configuration.parse(local.read_bytes(), file=path, environment=environment)
+    data = tree.read_many([os.path.normpath(path)])
+    if data:
+        (content,) = data.values()
+        return configuration.parse(content, file=path, environment=environment)
+    if place.config:
+        raise UsageError(
+            f"There is no configuration {path}, neither here nor in {tree.repository}.",
+            todo="Correct --config, or leave it out.",
+        )
+    return Config(environment=environment)

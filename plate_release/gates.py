@@ -1,0 +1,130 @@
+"""The gates before the commit: preflight, the question, the backup. All of them read only."""
+
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from plate_release.argocd.failures import CallFailed
+from plate_release.argocd.windows import opens
+from plate_release.commit import Before
+from plate_release.desk import Desk
+from plate_release.errors import PreflightRefused
+from plate_release.model import Finding
+from plate_release.plan import Plan, ServicePlan, Target
+
+
+def preflight(desk: Desk, plan: Plan) -> dict[str, Before]:
+    """Return each service's Application as it is, if the world is ready for the plan.
+
+    Raises PreflightRefused of the kind that says what is not ready. Without a watch nobody asks
+    Argo CD.
+    """
+    before: dict[str, Before] = {}
+    if desk.options.wait:
+        for service in plan.services:
+            before[service.target.service] = look(desk, service.target)
+    _cluster(desk, plan)
+    desk.journal.event("preflight passed")
+    return before
+
+
+def look(desk: Desk, target: Target) -> Before:
+    """Return an Application as Argo CD has it, if it can be released to.
+
+    Raises ArgoUnavailable, and PreflightRefused where a sync window forbids the sync.
+    """
+    argocd, ref = desk.argocd, desk.ref(target)
+    application = argocd.find(ref)
+    windows = argocd.sync_windows(ref)
+    may = windows.can_auto_sync if application.spec.automated else windows.can_sync
+    if not may:
+        when = opens(windows, desk.world.clock.wall())
+        raise PreflightRefused(
+            f"A sync window forbids the sync of {ref} now.",
+            why=f"It opens {when}." if when else "",
+            todo="Release when it is open, or change the window in the project.",
+        )
+    if application.status.health.status not in ("Healthy", ""):
+        text = f"{ref} is {application.status.health.status} before the release."
+        desk.journal.find(Finding("warning", "unhealthy-before", text))
+    return Before(application, argocd.resource_tree(ref))
+
+
+def _cluster(desk: Desk, plan: Plan) -> None:
+    cluster = desk.world.cluster()
+    if cluster is None:
+        text = (
+            "No cluster is configured (KUBECONFIG): its preflight, dry run and backup are left out."
+        )
+        desk.journal.find(Finding("info", "no-cluster", text))
+        return
+    dry_run = desk.options.cluster_dry_run == "on"
+    created = {_namespace(s) for s in plan.services if _creates_namespace(s)}
+    desk.journal.find(
+        *cluster.preflight(
+            {_namespace(service) for service in plan.services},
+            created=created,
+            dry_run=dry_run,
+            backup=not desk.options.skip_backup,
+        )
+    )
+    for service in plan.services if dry_run else ():
+        objects = [one.body for one in service.objects if not one.hook]
+        desk.journal.find(*cluster.dry_run(objects, _namespace(service), created=created))
+
+
+def confirm(desk: Desk, plan: Plan) -> None:
+    """Ask, where the environment wants that. Raises PreflightRefused where nobody said yes."""
+    if not desk.config.confirm or desk.options.yes:
+        return
+    what = ", ".join(f"{s.target.service} {s.before} -> {s.after}" for s in plan.services)
+    if not sys.stdin.isatty():
+        raise PreflightRefused(
+            f"{desk.config.environment} asks for confirmation, and there is no terminal.",
+            why=what,
+            todo="Pass --yes (the action's input: confirm).",
+        )
+    import typer
+
+    if not typer.confirm(f"Release {what} to {desk.config.environment}?", err=True):
+        raise PreflightRefused("The release was not confirmed; nothing was changed.")
+
+
+def backup(desk: Desk, plan: Plan) -> None:
+    """Save the live objects of each service before they change, unless that is not wanted."""
+    cluster = None if desk.options.skip_backup else desk.world.cluster()
+    if cluster is None:
+        return
+    from plate_release.cluster import ObjectRef
+
+    folder = Path(desk.world.environ.get("RUNNER_TEMP") or tempfile.gettempdir())
+    for service in plan.services:
+        name = f"plate-release-{service.target.application}-{int(desk.world.clock.wall())}.yaml"
+        refs = [ObjectRef.of(one.body, _namespace(service)) for one in service.objects]
+        file = cluster.backup(refs, folder / name)
+        desk.journal.event(f"saved the live objects of {service.target.application} to {file}")
+
+
+def ready(desk: Desk, targets: Iterable[Target]) -> list[Finding]:
+    """Return what is not ready, and what is worth knowing, without changing anything (`check`)."""
+    found: list[Finding] = []
+    for target in targets:
+        try:
+            application = look(desk, target).application
+        except (CallFailed, PreflightRefused) as error:
+            found.append(Finding("error", error.code, str(error)))
+            continue
+        status = application.status
+        text = f"{target.application}: {status.sync.status}, {status.health.status}"
+        found.append(Finding("info", "application", text))
+    return found
+
+
+def _namespace(service: ServicePlan) -> str:
+    return service.target.manifest.application.spec.destination.namespace
+
+
+def _creates_namespace(service: ServicePlan) -> bool:
+    options = service.target.manifest.application.spec.sync_policy.sync_options
+    return "CreateNamespace=true" in options

@@ -1,0 +1,170 @@
+"""Planning at a desk: tag policy, the registry's word, the chart's review, and what is told."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from plate_release.charts import ImageKeys, Rendered
+from plate_release.charts.checks import review
+from plate_release.desk import Desk
+from plate_release.errors import PlanRefused, UsageError
+from plate_release.gitops.ledger import last_good
+from plate_release.gitops.revert import target_of
+from plate_release.gitops.tree import RepositoryTree
+from plate_release.images.policy import judge as judge_tag
+from plate_release.images.registry import Found, RegistryUnavailable
+from plate_release.model import Ask, Finding, Image
+from plate_release.plan import (
+    Judge,
+    Plan,
+    RepositoryPlan,
+    Review,
+    ServicePlan,
+    Target,
+    plan_release,
+    where,
+)
+from plate_release.result import ServiceResult
+
+
+def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Plan:
+    """Plan what brings the services to their tags; a rollback skips tag policy and image check.
+
+    Raises UsageError for an unknown service, PlanRefused of the kind that says why.
+    """
+    targets = desk.targets([ask.service for ask in asks])
+    trees = {target.repository: desk.head(target.repository) for target in targets}
+    plan = plan_release(
+        list(zip(targets, asks, strict=True)),
+        trees,
+        desk.renderer,
+        judge=_accept if rollback else _judge(desk),
+        review=_review(desk),
+    )
+    _tell(desk, plan)
+    return plan
+
+
+def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> RepositoryPlan | None:
+    """Plan the same on another head; None where nothing is left to do."""
+    wanted = [(s.target, Ask(s.target.service, s.after, s.digest)) for s in part.services]
+    plan = plan_release(
+        wanted, {part.repository: tree}, desk.renderer, judge=_accept, review=_review(desk)
+    )
+    return plan.parts[0] if plan.parts else None
+
+
+def rollback_asks(desk: Desk, services: Sequence[str], to: str | None) -> list[Ask]:
+    """Return what a rollback asks for: the given tag, else the last that the ledger knows as good.
+
+    Raises UsageError where the ledger knows none.
+    """
+    if to is not None:
+        return [Ask(service, to) for service in services]
+    return [_last_good(desk, target) for target in desk.targets(services)]
+
+
+def _last_good(desk: Desk, target: Target) -> Ask:
+    now = where(target, desk.head(target.repository), desk.renderer).before
+    history = desk.ledger(target.repository).entries()
+    brought = (
+        one
+        for recorded in history
+        for one in recorded.entry.services
+        if one.name == target.service and one.after == now
+    )
+    entry = next(brought, None)
+    good = target_of(entry, history) if entry else last_good(history, target.service)
+    if good is None:
+        raise UsageError(
+            f"The ledger knows no earlier good tag of {target.service}.",
+            todo="Name the tag with --to TAG; `plate-release history` shows what there was.",
+        )
+    return Ask(target.service, good)
+
+
+def _accept(_target: Target, _keys: ImageKeys, ask: Ask) -> tuple[Ask, tuple[Finding, ...]]:
+    return ask, ()
+
+
+def _judge(desk: Desk) -> Judge:
+    def judge(target: Target, keys: ImageKeys, ask: Ask) -> tuple[Ask, tuple[Finding, ...]]:
+        policy = desk.config.service(target.service).tags
+        if desk.options.allow_downgrade:
+            policy = policy.model_copy(update={"allow_downgrade": True})
+        before = keys.image.tag or ""
+        found, told = _image(desk, Image(keys.image.repository, ask.tag, ask.digest))
+        digest = found.digest if found else None
+        findings = judge_tag(before, ask, policy, digest=digest) if before != ask.tag else ()
+        if found and keys.image.digest and not ask.digest:
+            # A chart that pins digests goes on doing so.
+            ask = replace(ask, digest=found.digest)
+        return ask, (*findings, *told)
+
+    return judge
+
+
+def _image(desk: Desk, image: Image) -> tuple[Found | None, tuple[Finding, ...]]:
+    """Ask the registry, as the policy has it: require, warn, or off."""
+    policy = desk.options.image_check
+    if policy == "off":
+        return None, ()
+    try:
+        found = desk.world.registry().find(image)
+    except RegistryUnavailable as error:
+        if policy == "require":
+            raise PlanRefused(
+                f"It cannot be checked that {image} exists.",
+                why=str(error),
+                todo="Try again, or pass --image-check warn.",
+            ) from error
+        text = f"It could not be checked that {image} exists: {error}"
+        return None, (Finding("warning", "image-unchecked", text),)
+    return found, (Finding("info", "image", f"{image} is {found.digest}"),)
+
+
+def _review(desk: Desk) -> Review:
+    levels = desk.config.checks
+
+    def look(rendered: Rendered) -> tuple[Finding, ...]:
+        found = ((f, levels.get(f.code, f.level)) for f in review(rendered))
+        return tuple(replace(f, level=level) for f, level in found if level != "off")
+
+    return look
+
+
+def tell_services(desk: Desk, services: Iterable[ServicePlan]) -> None:
+    """Note in the journal which services this run is about."""
+    results = tuple(
+        ServiceResult(
+            name=service.target.service,
+            application=service.target.application,
+            repository=service.target.repository.url,
+            file=service.file,
+            key=service.key,
+            before=service.before,
+            after=service.after,
+        )
+        for service in services
+    )
+    desk.journal.result = replace(desk.journal.result, base=desk.tree.commit, services=results)
+
+
+def _tell(desk: Desk, plan: Plan) -> None:
+    everyone = (*plan.services, *plan.unchanged)
+    tell_services(desk, everyone)
+    desk.journal.find(*plan.findings)
+    desk.journal.result = replace(
+        desk.journal.result,
+        edits=tuple(edit for service in plan.services for edit in service.edits),
+        diff="".join(service.difference for service in plan.services),
+    )
+    for service in everyone:
+        shift = f"{service.before} -> {service.after}" if service.edits else "nothing to change"
+        desk.journal.event(f"planned {service.target.service}: {shift} ({service.file})")
+    refused = [finding.message for finding in plan.findings if finding.level == "error"]
+    if refused:
+        raise PlanRefused(
+            "The review found what must not be released.",
+            why="\n".join(refused),
+            todo="Mend it, or lower the check's level under `checks:` in the configuration.",
+        )

@@ -1,0 +1,74 @@
+"""The road of a release: request, plan, preflight, commit, watch, verdict, outcome, report.
+
+Each stage takes what the one before gave. Everything before `commit` changes nothing anywhere;
+everything after it ends settled: the new tag is live and verified, or the old one is back and
+verified, or a person is told exactly what stands where.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from plate_release.commit import Before, Why, commit, tell_commit
+from plate_release.desk import Desk
+from plate_release.errors import ExitCode
+from plate_release.finish import see_through
+from plate_release.gates import backup, confirm, preflight
+from plate_release.model import Ask, Outcome
+from plate_release.past import newest, read_release
+from plate_release.plan import Plan
+from plate_release.planning import make_plan, rollback_asks, tell_services
+from plate_release.result import Result
+from plate_release.settle import settle_earlier
+
+
+def plan(desk: Desk, asks: Sequence[Ask]) -> Result:
+    """Say what a release would change."""
+    planned = make_plan(desk, asks)
+    return _end(desk, Outcome.PLANNED if planned.services else Outcome.UNCHANGED)
+
+
+def deploy(desk: Desk, asks: Sequence[Ask]) -> Result:
+    """Take services to new tags."""
+    _settle_first(desk, [ask.service for ask in asks])
+    return _go(desk, make_plan(desk, asks), Why(reason=desk.options.reason))
+
+
+def rollback(desk: Desk, services: Sequence[str], to: str | None) -> Result:
+    """Take services back to an earlier tag, down the same road."""
+    _settle_first(desk, services)
+    planned = make_plan(desk, rollback_asks(desk, services, to), rollback=True)
+    return _go(desk, planned, Why(rollback=True, reason=desk.options.reason))
+
+
+def watch(desk: Desk, said: str | None) -> Result:
+    """Judge a commit that is already pushed."""
+    release = read_release(desk, desk.home, newest(desk, said))
+    tell_services(desk, (service for _, service in release.services))
+    for made in release.commits:
+        tell_commit(desk, made)
+    return see_through(desk, release)
+
+
+def _go(desk: Desk, planned: Plan, why: Why) -> Result:
+    if not planned.services:
+        return _end(desk, Outcome.UNCHANGED)
+    before: Mapping[str, Before] = preflight(desk, planned)
+    if desk.options.dry_run:
+        return _end(desk, Outcome.PLANNED)
+    confirm(desk, planned)
+    backup(desk, planned)
+    release = commit(desk, planned, before, why)
+    if not release.commits:
+        return _end(desk, Outcome.UNCHANGED)
+    if not desk.options.wait:
+        desk.forget_intent()
+        return _end(desk, Outcome.UNWATCHED)
+    return see_through(desk, release)
+
+
+def _settle_first(desk: Desk, services: Sequence[str]) -> None:
+    if not desk.options.dry_run:
+        settle_earlier(desk, services)
+
+
+def _end(desk: Desk, outcome: Outcome) -> Result:
+    return desk.journal.end(outcome, ExitCode.RELEASED)

@@ -1,0 +1,117 @@
+"""Nothing stays unsettled: what an earlier run left behind is judged, kept or taken back."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from plate_release.commit import PUSHING
+from plate_release.desk import Desk
+from plate_release.errors import ExitCode, PreflightRefused, ReleaseError
+from plate_release.finish import see_through
+from plate_release.gitops.entry import Entry, Recorded, moment
+from plate_release.gitops.repository import Repository
+from plate_release.model import Finding, Outcome
+from plate_release.past import read_release
+from plate_release.result import Journal, Result
+
+# How often a run that waits for another looks whether that has ended, in seconds.
+_LOOK_AGAIN = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One release that was settled, and how."""
+
+    commit: str
+    outcome: Outcome
+
+
+def settle_earlier(desk: Desk, services: Collection[str]) -> None:
+    """Settle what earlier runs left of these services before they are planned.
+
+    Raises PreflightRefused where another run still watches one, unless we may wait for it.
+    """
+    repositories = dict.fromkeys(target.repository for target in desk.targets(list(services)))
+    for repository in repositories:
+        while found := desk.ledger(repository).unsettled(services):
+            if left := [one for one in found if desk.is_left(one.entry)]:
+                done = settle_one(desk, repository, _first(left))
+                text = f"An earlier release was left unsettled: {done.commit[:12]} {done.outcome}."
+                desk.journal.find(Finding("info", "settled-earlier", text))
+            elif desk.options.queue:
+                desk.journal.observer.says("queue", f"waiting for {_named(found[0])}")
+                desk.world.clock.sleep(_LOOK_AGAIN)
+            else:
+                raise PreflightRefused(
+                    f"Another release is under way: {_named(found[0])}.",
+                    why=f"Its run may take until {found[0].entry.deadline:%Y-%m-%d %H:%M:%S} UTC.",
+                    todo="Wait for it, or pass --queue.",
+                )
+            desk.check_stop()
+            desk.fresh()
+
+
+def settle_all(desk: Desk) -> tuple[Settled, ...]:
+    """Settle everything in the repository that its own run has left."""
+    done: list[Settled] = []
+    while left := [r for r in desk.ledger(desk.home).unsettled() if desk.is_left(r.entry)]:
+        done.append(settle_one(desk, desk.home, _first(left)))
+        desk.check_stop()
+        desk.fresh()
+    desk.forget_intent()
+    return tuple(done)
+
+
+def settle_one(desk: Desk, repository: Repository, left: Recorded) -> Settled:
+    """Judge one release that was left, and keep it or take it back."""
+    revert = _revert_of(desk, repository, left.commit)
+    if revert is not None and revert.entry.settled:
+        # It was taken back, and only the last word about it is missing.
+        good = revert.entry.state is Outcome.RELEASED
+        outcome = Outcome.ROLLED_BACK if good else Outcome.ROLLBACK_UNVERIFIED
+        return _write(desk, repository, left.commit, outcome)
+    journal = Journal(
+        desk.world.clock,
+        desk.journal.observer,
+        Result(Outcome.HELD, ExitCode.HELD, desk.config.environment),
+    )
+    own = replace(desk, journal=journal, options=replace(desk.options, record=None))
+    desk.journal.event(f"settling {_named(left)}")
+    try:
+        outcome = see_through(own, read_release(own, repository, left.commit)).outcome
+    except ReleaseError as error:
+        if error.exit_code is ExitCode.PREFLIGHT_REFUSED:
+            raise
+        # What it was about has gone: there is nothing that could be judged or put back.
+        desk.journal.find(Finding("warning", "settled-unjudged", str(error)))
+        outcome = _write(desk, repository, left.commit, Outcome.HELD).outcome
+    desk.journal.find(*journal.result.findings)
+    return Settled(left.commit, outcome)
+
+
+def _revert_of(desk: Desk, repository: Repository, commit: str) -> Recorded | None:
+    entries = desk.ledger(repository).entries()
+    return next((r for r in entries if r.entry.reverts == commit), None)
+
+
+def _write(desk: Desk, repository: Repository, commit: str, outcome: Outcome) -> Settled:
+    finished = moment(desk.world.clock.wall())
+
+    def ended(current: Entry | None) -> Entry:
+        assert current is not None  # noqa: S101  # it is in the ledger, or we would not be here
+        return current.model_copy(update={"state": outcome, "finished": finished})
+
+    entry = desk.ledger(repository).update(
+        commit, ended, seconds=PUSHING, clock=desk.world.clock, rng=desk.world.rng
+    )
+    return Settled(commit, Outcome(entry.state))
+
+
+def _first(left: Collection[Recorded]) -> Recorded:
+    """Return the one to settle first: a revert before what it takes back, else the oldest."""
+    return min(left, key=lambda one: (one.entry.reverts is None, one.entry.started))
+
+
+def _named(one: Recorded) -> str:
+    services = ", ".join(f"{s.name} {s.before} -> {s.after}" for s in one.entry.services)
+    by = f" by {one.entry.by}" if one.entry.by else ""
+    return f"{services} ({one.commit[:12]}{by}) {one.entry.run}".rstrip()

@@ -1,0 +1,144 @@
+"""Taking a release back: the inverse edit, as a release of its own, and only of what is still ours."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from plate_release.commit import Commit, Release, Why, commit, entry_of
+from plate_release.desk import Desk
+from plate_release.errors import ReleaseError
+from plate_release.gitops.entry import Entry, moment
+from plate_release.gitops.revert import Decision, Undo, decide
+from plate_release.gitops.tree import RepositoryTree
+from plate_release.model import Edit, Finding
+from plate_release.outcome import Revert
+from plate_release.plan import Plan, RepositoryPlan, ServicePlan, retagged, tag_of
+from plate_release.values import Key, read
+from plate_release.watching import Ended, watch_release
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """The revert that was pushed, if any, how its watch ended, and what that means."""
+
+    release: Release | None
+    ended: Ended | None
+    impossible: bool
+
+    @property
+    def revert(self) -> Revert:
+        """What the outcome is decided from."""
+        return Revert(self.ended.verdicts if self.ended else {}, pushed=not self.impossible)
+
+
+def take_back(desk: Desk, release: Release, ended: Ended) -> TakenBack:
+    """Push the inverse of a release and watch it until it is settled.
+
+    A value that somebody has changed since is left alone and named; a key that has gone, or a
+    push that is refused, is told with the edit to make by hand.
+    """
+    desk.journal.event(f"taking {release.id} back: {ended.reason}")
+    try:
+        parts, impossible = _inverse(desk, release)
+        reverts = {c.repository: c.sha for c in release.commits}
+        why = Why(rollback=True, reverts=reverts, reason=ended.reason)
+        pushed = commit(desk, Plan(tuple(parts)), {}, why)
+    except ReleaseError as error:
+        desk.journal.find(Finding("error", "rollback-impossible", f"{error}\n{_by_hand(release)}"))
+        return TakenBack(None, None, impossible=True)
+    if not pushed.commits:
+        return TakenBack(None, None, impossible=impossible)
+    return TakenBack(pushed, watch_release(desk, pushed), impossible)
+
+
+def _inverse(desk: Desk, release: Release) -> tuple[list[RepositoryPlan], bool]:
+    parts, impossible = [], False
+    for made in release.commits:
+        head = made.repository.head()
+        decision = _decide(desk, release, made, head)
+        impossible |= bool(decision.gone)
+        desk.journal.find(*_findings(made, decision, head))
+        undone = tuple(_undo(_of(made, undo.service.name), undo) for undo in decision.undo)
+        if undone:
+            parts.append(RepositoryPlan(made.repository, head, undone))
+    return parts, impossible
+
+
+def _decide(desk: Desk, release: Release, made: Commit, head: RepositoryTree) -> Decision:
+    now = moment(desk.world.clock.wall())
+    entry = Entry(
+        id=release.id,
+        state="watching",
+        environment=desk.config.environment,
+        services=tuple(entry_of(service) for service in made.services),
+        started=now,
+    )
+    values = {service.target.service: _now(service, head) for service in made.services}
+    history = [r for r in desk.ledger(made.repository).entries() if r.commit != made.sha]
+    return decide(entry, values, history)
+
+
+def _now(service: ServicePlan, head: RepositoryTree) -> str | None:
+    """Return the tag on the head: ours and the old one only where every key we wrote says so."""
+    data = head.read_many([service.file]).get(service.file)
+    if data is None:
+        return None
+    found = {e.key: read(data, Key.parse(e.key), file=e.file) for e in service.edits}
+    if None in found.values():
+        return None
+    for tag, values in (
+        (service.after, {e.key: e.after for e in service.edits}),
+        (service.before, {e.key: e.before for e in service.edits}),
+    ):
+        if found == values:
+            return tag
+    # The text itself, so that another digest of our tag is not taken for our value.
+    return str(found.get(service.key, next(iter(found.values()))))
+
+
+def _undo(service: ServicePlan, undo: Undo) -> ServicePlan:
+    """Return the inverse of what was written for a service."""
+    if undo.target == service.before:
+        edits = tuple(replace(e, before=e.after, after=e.before) for e in service.edits)
+        images = service.images_before
+    else:
+        edits = tuple(_to_good(e, service, undo.target) for e in service.edits)
+        images = tuple(retagged(image, undo.target) for image in service.images_before)
+    return replace(
+        service,
+        before=service.after,
+        after=undo.target,
+        changes={Key.parse(e.key): e.after for e in edits},
+        edits=edits,
+        images=images,
+        images_before=service.images,
+        objects=(),
+    )
+
+
+def _to_good(edit: Edit, service: ServicePlan, target: str) -> Edit:
+    """Return the edit to a tag other than the one before; a digest beside it is cleared."""
+    after = retagged(edit.after, target) if edit.key == service.key else ""
+    return replace(edit, before=edit.after, after=after)
+
+
+def _of(made: Commit, name: str) -> ServicePlan:
+    return next(s for s in made.services if s.target.service == name)
+
+
+def _findings(made: Commit, decision: Decision, head: RepositoryTree) -> Iterator[Finding]:
+    for left in decision.left:
+        change = made.repository.last_change(left.service.file, made.sha, head.commit)
+        who = f" ({change.commit[:12]} by {change.author})" if change else ""
+        text = f"{left.service.name} holds {tag_of(left.theirs)} now{who}; it was left alone."
+        yield Finding("warning", "left-alone", text)
+    for gone in decision.gone:
+        yield Finding("error", "rollback-impossible", gone.by_hand)
+
+
+def _by_hand(release: Release) -> str:
+    edits = (
+        f"Set {edit.key} in {edit.file} to {edit.before} and push that."
+        for _, service in release.services
+        for edit in service.edits
+    )
+    return "\n".join(edits)
