@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -57,8 +56,8 @@ class Access:
     path: str
     login: Login | None
     session: requests.Session
+    sleep: Callable[[float], None]
     verify: str | bool = True
-    sleep: Callable[[float], None] = time.sleep
     _authorization: str | None = field(default=None, repr=False)
 
     def ask(self, method: str, route: str, accept: str = "application/json") -> Answer:
@@ -100,7 +99,8 @@ class Access:
         data: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask again where the registry is busy, as it says, within bounds."""
-        for attempt in count(1):
+        attempt = 1
+        while True:
             answer = self._once(method, url, headers, data)
             if answer.status not in _BUSY:
                 return answer
@@ -108,7 +108,7 @@ class Access:
             if attempt == _ATTEMPTS or wait > _MAX_WAIT:
                 raise RegistryUnavailable(f"{_shown(url)} is busy (HTTP {answer.status})")
             self.sleep(wait)
-        raise AssertionError
+            attempt += 1
 
     def _once(
         self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None

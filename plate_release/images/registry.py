@@ -5,6 +5,7 @@ Source: OCI distribution specification 1.1, and Docker's image manifest version 
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -61,6 +62,7 @@ class Registry:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     sessions: Callable[[], requests.Session] = requests.Session
     logins: Mapping[str, Login] = field(default_factory=dict, repr=False)
+    sleep: Callable[[float], None] = time.sleep
 
     def find(self, image: Image) -> Found:
         """Ask for an image, by its digest where it has one, as Kubernetes does.
@@ -74,6 +76,7 @@ class Registry:
                 where.path,
                 self.logins.get(where.host) or docker_login(where.host, self.environ),
                 session,
+                self.sleep,
                 verify=self.environ.get("REQUESTS_CA_BUNDLE")
                 or self.environ.get("SSL_CERT_FILE")
                 or True,
