@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from plate_release.errors import PushRefused, RepositoryUnavailable
+from plate_release.errors import PushRefused
 from plate_release.gitops.commit import Author, Blob, Draft, blob_id, changed, sign, write
 from plate_release.gitops.git import GitFailed
-from plate_release.gitops.lineage import LEDGER, LEDGER_HERE, Change, Lineage
+from plate_release.gitops.lineage import LEDGER, LEDGER_HERE, Change, Lineage, Story
 from plate_release.gitops.objects import Objects
 from plate_release.gitops.private import Patience, Private, folder_for
 from plate_release.gitops.remote import Credentials, Remote
@@ -86,18 +86,11 @@ class Repository:
 
     def tree(self, commit: str) -> RepositoryTree:
         """Return the view of any commit of the repository."""
-        found = self._lineage.find(commit)
-        if found is None:
-            raise RepositoryUnavailable(f"There is no commit {commit} ({self.url}).")
-        return self._store.view(*found)
+        return self._store.view(*self._lineage.get(commit))
 
     def story(self, commit: str) -> Story:
         """Return what a commit says, and upon what it was made."""
-        self.tree(commit)
-        found = self._objects.get(commit)
-        head, _, body = found[1].partition(b"\n\n") if found else (b"", b"", b"")
-        parents = [line[7:].decode() for line in head.split(b"\n") if line.startswith(b"parent ")]
-        return Story(parents[0] if parents else None, body.decode(errors="replace"))
+        return self._lineage.story(commit)
 
     def ledger(self) -> RepositoryTree | None:
         """Return the view of the ledger as the last `head()` found it, if there was one."""

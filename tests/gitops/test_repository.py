@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from plate_release.errors import PushRefused
+from plate_release.errors import PushRefused, RepositoryUnavailable
 from plate_release.gitops import commit as plumbing
 from plate_release.gitops.commit import Author
 from plate_release.gitops.git import Git
+from plate_release.gitops.lineage import Change, Story
 from plate_release.gitops.refusals import Moved
-from plate_release.gitops.repository import Change, RefUpdate, Repository
+from plate_release.gitops.repository import RefUpdate, Repository
 from tests.gitops.conftest import AUTHOR, Open, Origin
 
 VALUES = "charts/a/values.yaml"
@@ -219,3 +220,13 @@ def test_nothing_is_left_behind(opened: Open, tmp_path: Path) -> None:
         repository.head()
         assert list(workspace.iterdir())
     assert not list(workspace.iterdir())
+
+
+def test_what_a_commit_says(repository: Repository, origin: Origin) -> None:
+    first = origin.at("rev-list", "--max-parents=0", "main")
+    tip = repository.head().commit
+    assert repository.story(tip) == Story(first, "Say hello\n")
+    assert repository.story(first) == Story(None, "Seed\n")
+    assert repository.read_at(first, "README.md") is None
+    with pytest.raises(RepositoryUnavailable, match="no commit"):
+        repository.story("f" * 40)

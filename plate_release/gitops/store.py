@@ -1,0 +1,106 @@
+"""What of the repository is here, and how more of it comes."""
+
+from collections.abc import Iterable, Mapping
+from typing import NoReturn
+
+from plate_release.gitops.git import Git, GitFailed
+from plate_release.gitops.objects import Objects
+from plate_release.gitops.private import Private
+from plate_release.gitops.refusals import BranchMissing, explain, neutral
+from plate_release.gitops.tree import RepositoryTree
+from plate_release.model import Finding
+
+_NO_FILTER = Finding(
+    "info",
+    "no-partial-clone",
+    "The git server has no partial clone: all files of the commit are fetched.",
+)
+
+
+class Store:
+    """The private repository's objects; blobs are fetched when they are asked for."""
+
+    def __init__(self, branch: str, private: Private, objects: Objects) -> None:
+        self.branch, self.private = branch, private
+        self.findings: tuple[Finding, ...] = ()
+        self._objects = objects
+        self._here: set[str] = set()
+
+    @property
+    def git(self) -> Git:
+        """Git, in the private repository."""
+        return self.private.git
+
+    @property
+    def url(self) -> str:
+        """The repository's address, without credentials."""
+        return self.private.remote.url
+
+    def get(self, name: str) -> tuple[str, bytes] | None:
+        """Return an object that is here, by its id or a ref's name: its id and content."""
+        return self._objects.get(name)
+
+    def view(self, commit: str, content: bytes) -> RepositoryTree:
+        """Return the view of a commit that is here."""
+        root = content[5:45].decode()
+        return RepositoryTree(self.url, commit, root, self._objects, self.blobs)
+
+    def blobs(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return blobs' contents by id; those that are not here come in one fetch."""
+        wanted = list(dict.fromkeys(oids))
+        missing = [oid for oid in wanted if oid not in self._here]
+        if missing and _NO_FILTER not in self.findings:
+            self.fetch("--stdin", stdin="".join(f"{oid}\n" for oid in missing).encode())
+        self.keep(missing)
+        contents = zip(wanted, self._objects.get_many(wanted), strict=True)
+        return {oid: found[1] for oid, found in contents if found is not None}
+
+    def keep(self, oids: Iterable[str]) -> None:
+        """Note blobs that are here, so that they are not fetched."""
+        self._here.update(oids)
+
+    def local(self, *arguments: str) -> str:
+        """Run git on what is here and return what it prints."""
+        try:
+            return self.git.run(*arguments).decode(errors="replace").rstrip("\n")
+        except GitFailed as failed:
+            self.fail(failed)
+
+    def fetch(self, *arguments: str, stdin: bytes = b"") -> None:
+        """Fetch; `arguments` are options, then what to fetch. Raises RepositoryUnavailable."""
+        try:
+            self.ask(*arguments, stdin=stdin)
+        except GitFailed as failed:
+            self.fail(failed)
+
+    def ask(self, *arguments: str, stdin: bytes = b"") -> None:
+        """Fetch as `fetch` does, but raise GitFailed."""
+        options = [argument for argument in arguments if argument.startswith("--")]
+        names = [argument for argument in arguments if not argument.startswith("--")]
+        # Objects asked for by name: told of our commits, the server would think we have them.
+        mode = ("-c", "fetch.negotiationAlgorithm=noop") if stdin else ()
+        fixed = ("fetch", "--no-write-fetch-head", "--no-auto-gc", "--filter=blob:none")
+        remarks = self.private.ask(*mode, *fixed, *options, "origin", *names, stdin=stdin)
+        if "filtering not recognized" in remarks:
+            self.findings = (_NO_FILTER,)
+
+    def fail(self, failed: GitFailed) -> NoReturn:
+        """Raise what git's failure means."""
+        problem = explain(failed, self.private.remote)
+        raise (
+            self._branches(problem) if isinstance(problem, BranchMissing) else problem
+        ) from failed
+
+    def _branches(self, problem: BranchMissing) -> BranchMissing:
+        """Name the branches there are, where ours is not."""
+        try:
+            listing = self.private.once("ls-remote", "--heads", "origin")[0]
+        except GitFailed:
+            return problem
+        lines = listing.decode(errors="replace").splitlines()
+        shown = neutral(", ".join(line.partition("refs/heads/")[2] for line in lines[:10]))
+        return BranchMissing(
+            f"The repository has no branch {self.branch} ({self.url}).",
+            why=f"Its branches: {shown}." if shown else "It shows no branch at all.",
+            todo="Check --branch." if shown else "Check --repo: is it a git server's address?",
+        )
