@@ -107,7 +107,7 @@ class Channel(Protocol):
 class ArgoCD:
     """One Argo CD. Every method raises CallFailed, of the kind that `failures` describes.
 
-    told: hears of each call that changes something, and of its answer.
+    told: hears of each call that changes something, and again where it is not answered well.
     """
 
     def __init__(self, channel: Channel, *, told: Callable[[str], None] = lambda _: None) -> None:
@@ -221,13 +221,13 @@ class ArgoCD:
         return found
 
     def _change(self, request: Request, asked: str) -> Answer:
+        # Told before it is sent: what follows from it may be seen before it is answered.
+        self._told(asked)
         try:
-            answer = self._answer(request)
+            return self._answer(request)
         except CallFailed as error:
             self._told(f"{asked}: {error.why or error.what}")
             raise
-        self._told(f"{asked}: {answer.status}")
-        return answer
 
     def _answer(self, request: Request) -> Answer:
         answer = self._channel.call(request)

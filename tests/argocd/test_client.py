@@ -127,9 +127,13 @@ def test_what_a_sync_and_a_termination_send(server: Any) -> None:
         assert asked.headers["authorization"] == "Bearer a.b.c"
         assert asked.headers["grpc-metadata-token"] == "a.b.c"
     assert heard == [
-        "POST /api/v1/applications/plate%20api/sync: 200",
-        "DELETE /api/v1/applications/plate-api/operation: 200",
+        "POST /api/v1/applications/plate%20api/sync",
+        "DELETE /api/v1/applications/plate-api/operation",
     ]
+    server.answer = lambda exchange: exchange.json({"code": 3, "message": "No operation"}, 400)
+    with pytest.raises(CallFailed):
+        client.terminate_operation(AppRef("plate-api"))
+    assert heard[2:] == [heard[1], f"{heard[1]}: It answered 400: No operation"]
 
 
 def test_a_header_of_the_user_replaces_authorization_and_netrc_never_does(
