@@ -16,6 +16,7 @@ from plate_release.charts.inputs import ChartInputs, chart_inputs
 from plate_release.charts.key import ImageKeys, changes, image_keys
 from plate_release.charts.objects import KubernetesObject, Rendered
 from plate_release.charts.render import OpenChart, Renderer, find_helm
+from plate_release.charts.sharing import shared_with
 from plate_release.charts.sources import our_source, repositories, same_repository
 from plate_release.charts.workloads import Container, containers
 
@@ -48,6 +49,7 @@ __all__ = [
     "review",
     "same_repository",
     "select",
+    "shared_with",
     "unknown_service",
     "validate",
 ]

@@ -111,7 +111,7 @@ def role(value: Any, users: Iterable[Container]) -> Role | None:
         whole = container.image == text or container.image.endswith(f"/{text}")
         if whole and split_image(text) != Image(text):
             return "whole"
-        if image.digest and image.digest.removeprefix("sha256:") == text.removeprefix("sha256:"):
+        if image.digest and text in {image.digest, image.digest.rpartition(":")[2]}:
             return "digest"
     return None
 

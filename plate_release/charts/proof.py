@@ -99,7 +99,7 @@ def _pairs(old: Image, new: Image) -> list[tuple[str, str]]:
         pairs += [(old.tag, new.tag), (old.tag, _tail(new)[1:])]
         pairs += [(_slug(old.tag, sign), _slug(new.tag, sign)) for sign in "-_"]
     if old.digest and new.digest:
-        pairs.append((old.digest.removeprefix("sha256:"), new.digest.removeprefix("sha256:")))
+        pairs.append((old.digest.rpartition(":")[2], new.digest.rpartition(":")[2]))
     return [pair for pair in pairs if pair[0]]
 
 

@@ -6,6 +6,7 @@ from a Helm repository goes to the network.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -170,9 +171,11 @@ class OpenChart:
             return self.folder
         # Its name must stay: helm lint compares it with the chart's.
         copy = scratch / "chart" / self.folder.name
-        shutil.copytree(self.folder, copy, symlinks=True)
+        shutil.copytree(self.folder, copy, symlinks=True, copy_function=os.link)
         for name, data in touched.items():
-            (copy / name.removeprefix(start)).write_bytes(data)
+            file = copy / name.removeprefix(start)
+            file.unlink(missing_ok=True)  # the link alone: the chart's own file stays
+            file.write_bytes(data)
         return copy
 
     def _refused(
