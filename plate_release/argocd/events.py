@@ -42,7 +42,7 @@ class TreeSeen:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The answer to `WhatIs`: what git says of the commit `sha`; None where it cannot say.
+    """The answer to `WhatIs`: what git says of the commit `sha`; None where it cannot say now.
 
     contains: our commit is `sha` or an ancestor of it. holds: our key has our value there.
     """

@@ -139,10 +139,8 @@ class _Run:
         if self._judge is None:
             return
         step: Step | None = self._judge.feed(t, event)
-        while isinstance(step, Waiting) and (
-            asked := [want.sha for want in step.wants if isinstance(want, WhatIs)]
-        ):
-            for sha in asked:
+        if isinstance(step, Waiting):
+            for sha in [want.sha for want in step.wants if isinstance(want, WhatIs)]:
                 step = self._answer(sha, t)
         self._conclude(step)
 

@@ -44,7 +44,7 @@ def live(view: View, memory: Memory, limits: Limits, t: float) -> Verdict | None
     held = memory.held
     if held is None or t < held.since + limits.soak or memory.blind or memory.failing:
         return None
-    under_way = view.busy or view.unknown or not view.in_sync
+    under_way = view.busy or not view.in_sync
     return None if under_way else stayed_live(view, memory, t)
 
 

@@ -94,9 +94,21 @@ class View:
 
     @property
     def unknown(self) -> frozenset[str]:
-        """The commits that it names and that git has not been asked about."""
-        named = {self.commit, self.operation_commit} - {None}
-        return frozenset(sha for sha in named if sha and self.relation(sha) is None)
+        """The commits that it names and of which git has not said enough yet."""
+        named = (self.commit, self.operation_commit)
+        return frozenset(sha for sha in named if sha and not self._is_understood(sha))
+
+    def _is_understood(self, sha: str) -> bool:
+        what = self.relation(sha)
+        if what is None or what.contains is None:
+            return False
+        return not what.contains or what.holds is not None
+
+    @property
+    def _is_answered(self) -> bool:
+        """Whether git has said what it can about the last operation's commit."""
+        commit = self.operation_commit
+        return commit is None or self.relation(commit) is not None
 
     @cached_property
     def at_ours(self) -> bool:
@@ -197,7 +209,7 @@ class View:
             and not self.busy
             and not self.application.refreshing
             and not self.errors
-            and not self.unknown
+            and self._is_answered
             and not self.application.metadata.deletion_timestamp
         )
 

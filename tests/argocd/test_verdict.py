@@ -9,10 +9,13 @@ import pytest
 from plate_release.argocd.events import (
     Blind,
     Code,
+    Revision,
+    Seen,
     Verdict,
     Via,
     WhatIs,
 )
+from plate_release.argocd.status import LiveApplication
 from plate_release.model import Judgement
 from tests.argocd.scenes import (
     APPLIED,
@@ -380,6 +383,28 @@ def test_nothing_is_said_of_a_commit_before_git_has_answered() -> None:
     step = waits(scene.see(1, replace(LIVE, at=NEWER, op_at=NEWER)))
     assert WhatIs(NEWER) in step.wants
     assert ended(scene.feed(2, LINEAGE[NEWER])) == ("superseded", Code.SUPERSEDED)
+
+
+def test_git_that_could_not_say_is_asked_again() -> None:
+    scene = Scene()
+    scene.lineage = {}
+    scene.see(1, LIVE)
+    scene.see(20, replace(LIVE, at=THEIRS))
+    step = waits(scene.feed(21, Revision(THEIRS, contains=None, holds=None)))
+    assert WhatIs(THEIRS) in step.wants
+    step = waits(scene.feed(26, Revision(THEIRS, contains=True, holds=None)))
+    assert WhatIs(THEIRS) in step.wants
+    waits(scene.until(40))
+    assert ended(scene.feed(41, LINEAGE[THEIRS])) == ("live", Code.LIVE)
+
+
+def test_an_old_operation_that_git_knows_nothing_of_does_not_keep_us_waiting() -> None:
+    scene = Scene()
+    scene.lineage = {"e" * 40: Revision("e" * 40, contains=None, holds=None)}
+    state = replace(NO_DIFFERENCE, op_at="e" * 40, images=(NEW,))
+    waits(scene.judge.feed(1, Seen(LiveApplication.model_validate(state.json(200)), Via.GET)))
+    waits(scene.judge.feed(2, scene.lineage["e" * 40]))
+    assert ended(scene.until(32)) == ("live", Code.NO_DIFFERENCE)
 
 
 def test_the_commits_of_before_are_not_asked_about() -> None:
