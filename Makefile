@@ -59,4 +59,5 @@ bench: setup  ## Run every benchmark
 		echo "== $$file"; $(RUN) python "$$file" || status=1; done; exit $$status
 
 fuzz: setup  ## Run the fuzzers for long
-	@$(RUN) pytest --numprocesses auto --hypothesis-profile fuzz -m fuzz
+	@$(RUN) python tests/fuzz/fuzz_values.py --cases 100000 --seed "$${SEED:-$$RANDOM}" \
+		--helm .tools/helm-3/helm --helm .tools/helm-4/helm

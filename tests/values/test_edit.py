@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from plate_release.errors import EditRefused
 from plate_release.values import Key, document, find, read, scalars, splice
@@ -270,3 +272,43 @@ def test_without_libyaml_the_same_edits_are_made(monkeypatch: pytest.MonkeyPatch
         edited("b: 1\na: {tag: \x07}\n", "a.tag", "v2")
     with pytest.raises(EditRefused, match=r"1:201: nested deeper"):
         edited("[" * 10_000, "a.tag", "v2")
+
+
+names = st.from_regex(r"[a-z][a-z.\[\]= -]{0,6}[a-z]", fullmatch=True)
+texts = st.text(st.characters(min_codepoint=32, blacklist_categories=("Cs", "Cc")), max_size=12)
+plain = st.one_of(texts, st.none(), st.booleans(), st.integers(), st.floats(), st.dates())
+trees = st.recursive(
+    st.dictionaries(names, plain, min_size=1, max_size=3),
+    lambda inner: st.one_of(
+        st.dictionaries(names, inner, min_size=1, max_size=3),
+        st.lists(inner, min_size=1, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+
+def leaves(tree: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    if isinstance(tree, dict):
+        return [leaf for name, value in tree.items() for leaf in leaves(value, (*path, name))]
+    if isinstance(tree, list):
+        return [leaf for i, value in enumerate(tree) for leaf in leaves(value, (*path, i))]
+    return [path]
+
+
+@settings(max_examples=60, deadline=None)  # drawing trees is slow; the fuzzer goes far
+@given(st.data(), trees, st.sampled_from(["'", '"', None]), st.booleans())
+def test_the_new_tree_is_the_old_one_but_for_the_one_value(
+    data: st.DataObject, tree: object, style: str | None, flow: bool
+) -> None:
+    text = yaml.safe_dump(tree, default_style=style, default_flow_style=flow, allow_unicode=True)
+    if "!!" in text:
+        text = yaml.safe_dump(tree, default_flow_style=flow, allow_unicode=True)
+    old = yaml.safe_load(text)
+    path = data.draw(st.sampled_from(leaves(tree)))
+    value = data.draw(texts.filter(str.isprintable).filter(bool))
+    new = yaml.safe_load(splice(text.encode(), {Key(path): value}, file=FILE).data)
+    inner = old
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    assert repr(new) == repr(old)  # as text, so that nan is nan

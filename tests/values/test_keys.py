@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plate_release.errors import UsageError
@@ -37,6 +37,7 @@ names = st.text(min_size=1)
 steps = st.one_of(names, st.integers(0, 999), st.builds(Match, names, names))
 
 
+@settings(deadline=None)
 @given(st.lists(steps, min_size=1).map(tuple))
 def test_every_key_round_trips(path: tuple[str | int | Match, ...]) -> None:
     assert Key.parse(str(Key(path))) == Key(path)
