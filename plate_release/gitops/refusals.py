@@ -71,6 +71,12 @@ _KINDS = (
         "Check git's user.signingKey and gpg.format, or turn commit.gpgSign off.",
     ),
     _kind(
+        r"does not support --atomic",
+        PushRefused,
+        "The server cannot push a commit and its ledger entry together.",
+        "Use a git server that knows atomic pushes (GitHub, GitLab, Gitea, git itself do).",
+    ),
+    _kind(
         r"dubious ownership",
         RepositoryUnavailable,
         "git does not trust the repository: it belongs to another user.",

@@ -235,6 +235,16 @@ def test_a_branch_that_another_process_has_locked_is_tried_again(
     assert origin.at("rev-parse", "main") == commit
 
 
+def test_a_server_without_atomic_pushes(repository: Repository, origin: Origin) -> None:
+    origin.at("config", "receive.advertiseAtomic", "false")
+    head = repository.head()
+    commit = repository.commit(head, {VALUES: b"x"}, "m\n", AUTHOR)
+    note = repository.note({"note": b"x"}, "m\n", AUTHOR)
+    with pytest.raises(PushRefused, match="cannot push a commit and its ledger entry together"):
+        repository.push(repository.branch_update(head, commit), note)
+    assert origin.at("rev-parse", "main") == head.commit
+
+
 def test_a_branch_deleted_under_us(repository: Repository, origin: Origin) -> None:
     head = repository.head()
     origin.at("branch", "-m", "main", "trunk")
@@ -293,7 +303,7 @@ def write_at_once(origin: Origin, writers: int, each: int, own_service: bool) ->
     return [json.loads(output) for output in outputs]
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(900)
 def test_eight_writers_of_different_services_lose_nothing(origin: Origin) -> None:
     origin.write({f"charts/{number}/values.yaml": "tag: 0\n" for number in range(8)}, "Charts")
     before = int(origin.at("rev-list", "--count", "main"))

@@ -42,7 +42,7 @@ def main(url: str, path: str, count: int) -> None:
 
         for _ in range(count):
             rng = random.Random()
-            pushed.append(compare_and_swap(repository, make, seconds=240, clock=clock, rng=rng))
+            pushed.append(compare_and_swap(repository, make, seconds=800, clock=clock, rng=rng))
     sys.stdout.write(json.dumps(pushed))
 
 
