@@ -33,7 +33,7 @@ def proven(chart: OpenChart, before: Rendered, keys: ImageKeys, ask: Ask) -> Cha
     (random names, the time) is left out. Raises EditRefused, ChartRefused, NoEffect and
     PlanRefused with the reason.
     """
-    layer = next(one for one in reversed(chart.inputs.layers) if one.file == keys.file)
+    layer = next(one for one in chart.inputs.layers if one.editable and one.file == keys.file)
     spliced = splice(layer.data, changes(keys, ask), file=keys.file)
     if not spliced.edits:
         return ChartChange(keys.file, layer.data, (), compare(before, before), before, ())

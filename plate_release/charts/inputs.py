@@ -6,7 +6,6 @@ Order of precedence, later wins: the chart's values.yaml, `valueFiles` as listed
 util/helm/cmd.go.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -15,6 +14,7 @@ import yaml
 
 from plate_release.application import ApplicationSpec, HelmOptions, Source
 from plate_release.charts.discover import Manifest
+from plate_release.charts.environment import substitute, substitute_path, variables_of
 from plate_release.charts.overrides import PlacedHelm, placed
 from plate_release.charts.reading import Path, documents
 from plate_release.charts.sources import repositories, same_repository, sources
@@ -23,7 +23,6 @@ from plate_release.errors import ChartRefused, PlanRefused
 from plate_release.model import Tree
 
 _KUSTOMIZATIONS = {"kustomization.yaml", "kustomization.yml", "Kustomization"}
-_VARIABLE = re.compile(r"\$(\$|\w+|\{\w+\})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +69,15 @@ class RemoteChart:
 class ChartInputs:
     """All that decides what is rendered.
 
-    `chart` is the chart's folder in `tree`, or `remote` what to fetch instead. `layers` and
-    `parameters` are in Helm's order, the last wins.
+    `chart` is the chart's folder in `tree`, or `remote` what to fetch instead; `ours` where that
+    is the repository that we release to. `layers` and `parameters` are in Helm's order, the last
+    wins.
     """
 
     application: str
     tree: Tree = field(repr=False)
     chart: str
+    ours: bool
     remote: RemoteChart | None
     layers: tuple[Layer, ...]
     parameters: tuple[Parameter, ...]
@@ -140,7 +141,7 @@ def chart_inputs(
     source, path = _helm_source(reading)
     home = None if source.chart else Place(reading.tree_of(source), inside("", source.path))
     helm = placed(manifest, source, path, home.tree if home else None)
-    variables = _variables(manifest, source, tree)
+    variables = variables_of(manifest, source, tree)
     refs = {s.ref: reading.tree_of(s) for s in sources(manifest.application.spec) if s.ref}
     roots = Roots(home, refs)
     options = helm.options
@@ -148,6 +149,7 @@ def chart_inputs(
         application=manifest.name,
         tree=home.tree if home else tree,
         chart=home.path if home else "",
+        ours=home is not None and home.tree is tree,
         remote=None if home else RemoteChart(source.repo_url, source.chart, source.target_revision),
         layers=tuple(_layers(helm, roots, variables, tree)),
         parameters=tuple(_parameters(helm, roots, variables)),
@@ -214,7 +216,7 @@ def _layers(
         if data := read(place):
             yield Layer("chart", place.path, data, editable=place.tree is ours)
     options = helm.options
-    names = tuple(_keep_ref(name, variables) for name in options.value_files)
+    names = tuple(substitute_path(name, variables) for name in options.value_files)
     ignore = options.ignore_missing_value_files
     for place in value_files(roots, names, ignore_missing=ignore):
         content = read(place)
@@ -257,13 +259,13 @@ def _parameters(
         yield Parameter(
             flag="--set-string" if given.force_string else "--set",
             name=given.name,
-            value=_substitute(given.value, variables),
+            value=substitute(given.value, variables),
             file=origin.file,
             line=origin.line("parameters", index),
         )
     origin = helm.origin("fileParameters")
     for index, file in enumerate(helm.options.file_parameters):
-        place = roots.resolve(_keep_ref(file.path, variables))
+        place = roots.resolve(substitute_path(file.path, variables))
         content = read(place)
         if content is None:
             raise missing(place)
@@ -279,33 +281,3 @@ def _flags(options: HelmOptions) -> Iterator[str]:
         yield "--skip-schema-validation"
     if options.skip_tests:
         yield "--skip-tests"
-
-
-def _variables(manifest: Manifest, source: Source, tree: Tree) -> dict[str, str]:
-    """Return the build environment, with the planned commit as the revision."""
-    return {
-        "ARGOCD_APP_NAME": manifest.name,
-        "ARGOCD_APP_NAMESPACE": manifest.application.spec.destination.namespace,
-        "ARGOCD_APP_PROJECT_NAME": manifest.application.spec.project,
-        "ARGOCD_APP_REVISION": tree.commit,
-        "ARGOCD_APP_REVISION_SHORT": tree.commit[:7],
-        "ARGOCD_APP_REVISION_SHORT_8": tree.commit[:8],
-        "ARGOCD_APP_SOURCE_PATH": source.path,
-        "ARGOCD_APP_SOURCE_REPO_URL": source.repo_url,
-        "ARGOCD_APP_SOURCE_TARGET_REVISION": source.target_revision,
-    }
-
-
-def _substitute(text: str, variables: Mapping[str, str]) -> str:
-    def value(match: re.Match[str]) -> str:
-        return "$" if match[1] == "$" else variables.get(match[1].strip("{}"), "")
-
-    return _VARIABLE.sub(value, text)
-
-
-def _keep_ref(name: str, variables: Mapping[str, str]) -> str:
-    """Substitute in a path, but leave the `$ref` that it may start with."""
-    if not name.startswith("$") or name.lstrip("$").partition("/")[0].strip("{}") in variables:
-        return _substitute(name, variables)
-    head, slash, rest = name.partition("/")
-    return head + slash + _substitute(rest, variables)

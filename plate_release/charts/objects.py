@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -11,7 +12,7 @@ import yaml
 from plate_release.charts.reading import load
 from plate_release.errors import ChartRefused
 
-ECHO = "templates/zz-plate-release-values.yaml"
+ECHO = "templates/zz-plate-release.yaml"
 """A template laid beside the chart's own, which gives back the values that helm merged."""
 
 ECHO_TEMPLATE = """\
@@ -76,26 +77,31 @@ def read_rendered(text: str) -> Rendered:
     return Rendered(tuple(objects), values)
 
 
-def _objects(part: str, template: str) -> Iterator[KubernetesObject]:
+@lru_cache(maxsize=512)
+def _objects(part: str, template: str) -> tuple[KubernetesObject, ...]:
+    """Read one document; most are the same before and after an edit."""
     try:
         body = load(part)
     except yaml.YAMLError as error:
         raise _not_an_object(template, " ".join(str(error).split())) from error
     if body is None:
-        return
+        return ()
     if not isinstance(body, dict) or "kind" not in body:
         raise _not_an_object(template, "It has no kind.")
     bodies = (body.get("items") or ()) if body["kind"] == "List" else (body,)
-    for one in bodies:
-        metadata = one.get("metadata") or {}
-        yield KubernetesObject(
-            api_version=str(one.get("apiVersion", "")),
-            kind=str(one["kind"]),
-            namespace=str(metadata.get("namespace") or ""),
-            name=str(metadata.get("name") or metadata.get("generateName") or ""),
-            template=template,
-            body=one,
-        )
+    return tuple(_object(one, template) for one in bodies)
+
+
+def _object(body: dict[str, Any], template: str) -> KubernetesObject:
+    metadata = body.get("metadata") or {}
+    return KubernetesObject(
+        api_version=str(body.get("apiVersion", "")),
+        kind=str(body.get("kind", "")),
+        namespace=str(metadata.get("namespace") or ""),
+        name=str(metadata.get("name") or metadata.get("generateName") or ""),
+        template=template,
+        body=body,
+    )
 
 
 def _not_an_object(template: str, why: str) -> ChartRefused:

@@ -152,7 +152,9 @@ class OpenChart:
     ) -> str:
         inputs = self.inputs.edited(files)
         if values is not None:
-            inputs = replace(inputs, parameters=())
+            # What is tried out need not be what a schema allows.
+            more = (*inputs.flags, "--skip-schema-validation")
+            inputs = replace(inputs, parameters=(), flags=more)
         with tempfile.TemporaryDirectory(dir=self.home) as name:
             scratch = Path(name)
             folder = self._changed(files, scratch)
@@ -167,7 +169,7 @@ class OpenChart:
         """Return the chart's folder, a copy of it where the files change it."""
         start = f"{self.inputs.chart}/" if self.inputs.chart else ""
         touched = {name: data for name, data in files.items() if name.startswith(start)}
-        if not touched or self.inputs.remote:
+        if not touched or not self.inputs.ours:
             return self.folder
         # Its name must stay: helm lint compares it with the chart's.
         copy = scratch / "chart" / self.folder.name

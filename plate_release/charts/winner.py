@@ -45,14 +45,14 @@ def editable(inputs: ChartInputs, path: Path, found: Layer | Parameter | None) -
     key = Key(path)
     if isinstance(found, Parameter):
         raise NoEffect(
-            f"the edit has no effect: {found.file} sets {key} as a parameter, line {found.line}",
+            f"the edit has no effect: {found.file} sets {key} as a parameter{_line(found.line)}",
             why="A parameter of the Application beats every values file.",
             todo="Remove the parameter, so that the values file decides.",
         )
     if found is not None and found.kind in {"values", "valuesObject"}:
         file, line = place_of(inputs, path)
         raise NoEffect(
-            f"the edit has no effect: {file} sets {key} in {found.kind}, line {line}",
+            f"the edit has no effect: {file} sets {key} in {found.kind}{_line(line)}",
             why="Values of the Application beat every values file.",
             todo="Move the value into a values file.",
         )
@@ -63,6 +63,10 @@ def editable(inputs: ChartInputs, path: Path, found: Layer | Parameter | None) -
             todo=f"Add {key} to {_last_file(inputs)}.",
         )
     return found
+
+
+def _line(line: int) -> str:
+    return f", line {line}" if line else ""  # a live Application has no lines
 
 
 def parameter_path(name: str) -> Path:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from plate_release.charts.objects import KubernetesObject, Rendered
@@ -52,6 +53,7 @@ def _containers(rendered: Rendered) -> Iterator[Container]:
         seen[origin] += 1
 
 
+@lru_cache(maxsize=1024)
 def split_image(text: str) -> Image:
     """Split a reference as it stands, valid or not."""
     name, _, digest = text.partition("@")

@@ -11,6 +11,7 @@ import pytest
 
 from plate_release.charts import (
     ChartChange,
+    Manifest,
     Renderer,
     applications,
     chart_inputs,
@@ -22,7 +23,7 @@ from plate_release.errors import ChartRefused, EditRefused, NoEffect, PlanRefuse
 from plate_release.model import Ask
 from plate_release.values import Key
 
-from .conftest import CORPUS, DirectoryTree
+from .conftest import CORPUS, REPOSITORY, DirectoryTree
 
 SHOP = "registry.example.com/plate/shop"
 OLD = "sha256:" + "1" * 64
@@ -287,3 +288,69 @@ def test_the_asked_tag_standing_there_already_is_no_edit(renderer: Renderer) -> 
 def test_every_layout_is_in_the_tables() -> None:
     rows = {row.layout for row in RELEASED} | {row.layout for row in REFUSED}
     assert rows | {"helm-repository"} == {path.name for path in CORPUS.iterdir()}
+
+
+def test_a_live_application_has_no_lines(renderer: Renderer) -> None:
+    tree = DirectoryTree(CORPUS / "parameter")
+    live = Manifest(select(applications(tree), "shop", "prod").application)
+    with renderer.open(chart_inputs(live, tree)) as chart, pytest.raises(NoEffect) as caught:
+        image_keys(chart, chart.render(), Ask("shop", "1.5.0"))
+    assert caught.value.what == (
+        "the edit has no effect: the live Application shop-prod sets image.tag as a parameter"
+    )
+
+
+def test_a_schema_does_not_hinder_the_search(
+    renderer: Renderer, layout: Callable[..., DirectoryTree]
+) -> None:
+    """The search for the key tries values that the schema would not allow."""
+    schema = (CORPUS / "schema" / "chart" / "values.schema.json").read_text()
+    tree = layout("label-beside", {"chart/values.schema.json": schema})
+    assert planned(renderer, tree, Ask("shop", "1.4.3")).edits[0].key == "image.tag"
+
+
+def test_a_key_that_cannot_be_told_is_asked_for(
+    renderer: Renderer, layout: Callable[..., DirectoryTree]
+) -> None:
+    template = '{{ if ne .Values.version "1.4.2" }}{{ fail "no such version" }}{{ end }}\n'
+    tree = layout("label-beside", {"chart/templates/check.yaml": template})
+    with pytest.raises(PlanRefused, match="cannot be told") as caught:
+        planned(renderer, tree, Ask("shop", "1.5.0"))
+    for text in ("image.tag, version", "no such version", "`tag-key`"):
+        assert text in str(caught.value)
+
+
+def test_a_configured_key_that_is_none_names_the_near_miss(renderer: Renderer) -> None:
+    tree = DirectoryTree(CORPUS / "pair")
+    with pytest.raises(PlanRefused, match=r"(?s)tag-key image\.tga is no.*mean image\.tag\?"):
+        planned(renderer, tree, Ask("shop", "1.5.0"), "image.tga")
+
+
+def test_a_configured_key_that_no_image_takes_is_refused(renderer: Renderer) -> None:
+    tree = DirectoryTree(CORPUS / "label-beside")
+    with pytest.raises(PlanRefused, match="No values key of shop-prod decides"):
+        planned(renderer, tree, Ask("shop", "1.5.0"), "version")
+
+
+def test_the_chart_stands_in_another_repository(
+    renderer: Renderer, layout: Callable[..., DirectoryTree]
+) -> None:
+    """The values that both have at one path are not mixed up."""
+    manifest = (CORPUS / "multi-source-ref" / "environments" / "shop.yaml").read_text()
+    first = manifest.split("  - repoURL:")[1]
+    charts = "https://git.example.com/charts.git"
+    text = manifest.replace(first, first.replace(REPOSITORY, charts), 1)
+    text = text.replace("$config/environments/values/shop.yaml", "$config/chart/values.yaml")
+    values = {"chart/values.yaml": "image: {tag: 1.4.2}\n", "environments/shop.yaml": text}
+    ours = layout("multi-source-ref", values)
+    other = DirectoryTree(CORPUS / "pair", charts)
+    manifest_ = select(applications(ours), "shop", "prod")
+    inputs = chart_inputs(manifest_, ours, others={charts: other})
+    with renderer.open(inputs) as chart:
+        before = chart.render()
+        ask = Ask("shop", "1.5.0")
+        change = proven(chart, before, image_keys(chart, before, ask), ask)
+    assert change.data == b"image: {tag: 1.5.0}\n"
+    assert [image.after for image in change.difference.images] == [f"{SHOP}:1.5.0"]
+    with pytest.raises(ChartRefused, match=r"charts\.git, which is not at hand"):
+        chart_inputs(manifest_, ours)
