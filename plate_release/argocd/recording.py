@@ -4,13 +4,13 @@ Rows become the judge's events here, and nowhere else. A row that carries someth
 proxy's HTML, an error) is what the client saw: nobody answered.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field, ValidationError
+from pydantic_core import from_json
 
 from plate_release.application import Application, Many, Wire
 from plate_release.argocd.events import (
@@ -72,7 +72,7 @@ def rows(lines: Iterable[str | bytes], skipped: list[str]) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = from_json(line)
             yield Row(float(row.pop("t")), str(row.pop("kind")), row.pop("data"), row)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             skipped.append(

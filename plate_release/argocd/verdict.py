@@ -69,38 +69,34 @@ class Judge:
 
     def feed(self, t: float, event: Event) -> Step:
         """Take in what happened at `t`; timers that were due before it fire first."""
-        step = self._advance(t)
-        if isinstance(step, Verdict):
-            return step
-        self._take(t, event)
-        return self._step(t)
+        self._fire(t)
+        if self._verdict is None:
+            self._take(self._now, event)
+            self._verdict = self._conclude(self._now)
+        return self._verdict or self._waiting()
 
     def tick(self, t: float) -> Step:
         """Let the time be `t`."""
-        return self._advance(t)
+        self._fire(t)
+        self._verdict = self._verdict or self._conclude(self._now)
+        return self._verdict or self._waiting()
 
     def close(self, t: float) -> Verdict:
         """Conclude at `t`, the end of what can be seen: it counts as the deadline and the soak."""
-        step = self._advance(t)
-        if isinstance(step, Verdict):
-            return step
+        self._fire(t)
         memory = self._memory
-        if self._view and memory.held and not memory.blind and not memory.failing:
+        soaking = memory.held and not memory.blind and not memory.failing
+        if self._verdict is None and self._view and soaking:
             self._verdict = stayed_live(self._view, memory, self._now)
         self._verdict = self._verdict or expire(self._view, memory, self._now)
         return self._verdict
 
-    def _advance(self, t: float) -> Step:
-        """Fire the timers that are due up to `t`, each at its own time."""
+    def _fire(self, t: float) -> None:
+        """Let the time go on to `t`: the timers that are due by then fire, each at its own time."""
         while self._verdict is None and (due := self._look_again()) <= t:
-            self._step(due)
-        return self._step(t)
-
-    def _step(self, t: float) -> Step:
+            self._now = due
+            self._verdict = self._conclude(due)
         self._now = max(t, self._now)
-        if self._verdict is None:
-            self._verdict = self._conclude(self._now)
-        return self._verdict or self._waiting()
 
     def _conclude(self, t: float) -> Verdict | None:
         verdict = unauthorized(self._memory, t)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plate_release.argocd.events import (
     Blind,
@@ -33,6 +35,8 @@ from tests.argocd.scenes import (
     LIVE,
     NEW,
     NEW_SET,
+    NO_DIFFERENCE,
+    OLD,
     OURS,
     READY,
     REPOSITORY,
@@ -413,3 +417,61 @@ def test_an_operation_that_holds_a_revert_back_is_to_be_ended(
     scene = Scene(reverts=reverts)
     step = waits(scene.see(1, replace(SYNCING, op_at=op_at)))
     assert (Want.TERMINATE in step.wants) is wanted
+
+
+# --- whatever comes -------------------------------------------------------------------------------
+
+STATES = [
+    BEFORE,
+    FOUND,
+    SYNCING,
+    APPLIED,
+    LIVE,
+    NO_DIFFERENCE,
+    DEGRADED,
+    UNRENDERED,
+    BY_HAND,
+    replace(LIVE, at=THEIRS),
+    replace(SYNCING, op_at=BASE),
+    replace(LIVE, images=(OLD,)),
+    replace(LIVE, refresh=True),
+    replace(APPLIED, health="Suspended"),
+]
+TREES = [(NEW_SET, pod(reason, restarts=n)) for reason in ("Error", "Running") for n in range(3)]
+happenings = st.one_of(
+    st.sampled_from(STATES),
+    st.sampled_from(TREES).map(lambda nodes: TreeSeen(tree(*nodes))),
+    st.sampled_from(
+        [
+            Gone(),
+            Blind("refused"),
+            Blind("denied", 401),
+            RefreshUnanswered(),
+            WindowsSeen(DENY),
+            WindowsSeen(OPEN),
+            SyncAnswer(None, 200),
+            SyncAnswer("another operation is already in progress", 400),
+        ]
+    ),
+)
+
+
+@given(st.lists(st.tuples(st.floats(0, 40), happenings), max_size=30))
+def test_no_order_of_things_breaks_the_rules(story: list[tuple[float, State | Event]]) -> None:
+    scene, now, states = Scene(), 0.0, [BEFORE]
+    for pause, what in story:
+        now += pause
+        if isinstance(what, State):
+            step = scene.see(now, what)
+            states.append(what)
+        else:
+            step = scene.feed(now, what)
+        if isinstance(step, Verdict):
+            break
+        assert step.look_again > now
+    verdict = scene.judge.close(now + 1)
+    assert verdict.at <= now + 1
+    assert (verdict.live_since is not None) == (verdict.judgement is Judgement.LIVE)
+    if verdict.live_since is not None:
+        assert LIVE.images in {state.images for state in states}
+        assert verdict.at - verdict.live_since >= LIMITS.soak or verdict.at == now + 1
