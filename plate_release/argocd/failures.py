@@ -166,7 +166,9 @@ def _unwell(status: int) -> bool:
 def _about_token(said: str) -> str:
     if "no session information" in said:
         return "Set ARGOCD_AUTH_TOKEN to a token of Argo CD; it has two dots in it."
-    return "Make a new token: it is wrong, expired or revoked."
+    if "expired" in said:
+        return "The token has expired: make a new one."
+    return "Make a new token: this one is wrong or revoked."
 
 
 def _about_permission(said: str) -> tuple[type[CallFailed], str]:

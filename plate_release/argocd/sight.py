@@ -64,6 +64,8 @@ _AGAIN: dict[Errand, float] = {
 _GIT_AGAIN = 5.0
 _WITHOUT_STREAM = 3.0
 _TREE_AFTER_CHANGE = 0.25
+# In a crowd most get well by themselves before anybody needs a look.
+_PATIENCE: dict[Errand, float] = {Want.TREE: 8.0, Want.WINDOWS: 5.0}
 # After an answer that will not change soon: a refusal, a sync that was accepted.
 _SETTLED_AGAIN = 30.0
 
@@ -95,7 +97,7 @@ class Sight(Generic[R_co]):
     """One Application under watch.
 
     streaming: a stream tells of its changes. alone: few are watched, so that each is looked at by
-    itself now and then. crowd: how many want their trees at once.
+    itself now and then. asked, ever: what was asked since it changed, and at all.
     """
 
     watched: Watched[R_co]
@@ -106,11 +108,11 @@ class Sight(Generic[R_co]):
     latest: LiveApplication | None = None
     blind: bool = False
     troubled: bool = False
-    crowd: int = 1
     failures: int = 0
     running: set[Errand] = field(default_factory=set)
     not_before: dict[Errand, float] = field(default_factory=dict)
     asked: set[Errand] = field(default_factory=set)
+    ever: set[Errand] = field(default_factory=set)
 
     def is_about(self, application: LiveApplication) -> bool:
         """Whether `application` is this one and not a namesake in another namespace."""
@@ -143,6 +145,17 @@ class Sight(Generic[R_co]):
         self.latest = application
         return Seen(application, via)
 
+    def take(self, step: Waiting, now: float) -> None:
+        """Take in what the judge says; in a crowd, what it wants has to be wanted for a while."""
+        self.step = step
+        for errand, patience in _PATIENCE.items():
+            if errand in self.ever or self.alone:
+                continue
+            if errand in step.wants:
+                self.not_before.setdefault(errand, now + patience)
+            else:
+                self.not_before.pop(errand, None)
+
     def next(self) -> tuple[float, Errand | None]:
         """Return when an errand is due first, and which; infinity where all are running."""
         wanted: list[Errand] = [want for want in self.step.wants if want not in self.running]
@@ -156,19 +169,24 @@ class Sight(Generic[R_co]):
         return self.not_before.get(errand, inf if errand is Look.GET and not self.alone else 0.0)
 
     def is_routine(self, errand: Errand) -> bool:
-        """Whether it only repeats what was asked before, with nothing new in between."""
-        return errand in self.asked and not (errand is Want.TREE and self.troubled)
+        """Whether it only repeats what was asked before, or looks at one that is well."""
+        if errand is Want.TREE and self.troubled:
+            return False
+        well = self.latest is not None and self.latest.status.health.status == "Healthy"
+        unneeded = errand is Want.TREE and not self.alone and well and errand not in self.ever
+        return errand in self.asked or unneeded
 
     def started(self, errand: Errand) -> None:
         """Note that `errand` runs."""
         self.running.add(errand)
         self.asked.add(errand)
+        self.ever.add(errand)
 
     def changed(self, now: float) -> None:
         """Note that something happened: a tree that is wanted is wanted now."""
         self.asked.clear()
         soon = now if not self.running & {Want.TREE} else now + _TREE_AFTER_CHANGE
-        if Want.TREE in self.not_before:
+        if Want.TREE in self.ever and Want.TREE in self.not_before:
             self.not_before[Want.TREE] = min(self.not_before[Want.TREE], soon)
 
     def look_at(self, when: float) -> None:
@@ -199,9 +217,6 @@ class Sight(Generic[R_co]):
             return _AGAIN[errand] if self.streaming else _WITHOUT_STREAM
         if isinstance(answer, (Forbidden, Rejected)) or (errand is Want.SYNC and answer is None):
             return _SETTLED_AGAIN
-        if errand is Want.TREE and not self.troubled:
-            # Many wait for one budget, and what has just changed goes first.
-            return max(_AGAIN[errand], self.crowd / 4)
         return _AGAIN.get(errand, _GIT_AGAIN)
 
 

@@ -81,7 +81,7 @@ class Watch(Generic[R]):
         self._stream: Closing | None = None
         self._era, self._streaming = 0, False
         for one in watched:
-            self._begin(one)
+            self._begin(one, clock.now())
 
     def verdicts(self) -> Generator[tuple[str, R], None, None]:
         """Yield each service's verdict when it is certain; closing the iterator ends the watch."""
@@ -98,14 +98,10 @@ class Watch(Generic[R]):
                 self._stream.close()
             self._crew.close()
 
-    def _begin(self, watched: Watched[R]) -> None:
-        step = watched.judge.tick(self._clock.now())
-        if not isinstance(step, Waiting):
-            self._decided.append((watched.service, step))
-            return
-        sight = Sight(watched, watched.app, step, alone=self._few)
+    def _begin(self, watched: Watched[R], now: float) -> None:
+        sight = Sight(watched, watched.app, Waiting("begins", now), alone=self._few)
         self._sights.setdefault(watched.app.name, []).append(sight)
-        self._schedule.plan(sight)
+        self._step(sight, watched.judge.tick(now))
 
     def _go_on(self, now: float) -> None:
         """Do what is due now, then wait for what comes first."""
@@ -264,7 +260,7 @@ class Watch(Generic[R]):
             return
         if step.says != sight.step.says:
             self._heard(sight.watched.service, step.says)
-        sight.step = step
+        sight.take(step, self._clock.now())
         self._schedule.plan(sight)
 
     def _decide(self, sight: Sight[R], result: R) -> None:

@@ -69,7 +69,7 @@ def replayed(row: dict[str, Any]) -> Any:
     ("question", "kind", "says"),
     [
         ("no token", Unauthorized, "two dots"),
-        ("bad token", Unauthorized, "wrong, expired or revoked"),
+        ("bad token", Unauthorized, "wrong or revoked"),
         ("missing app, no project", Forbidden, "does not say which"),
         ("missing app, project given", NotFound, '"nope" not found'),
         ("namespace not enabled", Forbidden, "namespace"),
@@ -95,6 +95,13 @@ def test_each_recorded_refusal_is_told_apart(
     assert refusal.value.exit_code is ExitCode.PREFLIGHT_REFUSED
     assert says in str(refusal.value)
     assert "a.b.c" not in str(refusal.value)
+
+
+def test_an_expired_token_is_told_from_a_wrong_one(server: Any) -> None:
+    said = "invalid session: token has invalid claims: token is expired"
+    server.answer = lambda exchange: exchange.json({"code": 16, "message": said}, 401)
+    with pytest.raises(Unauthorized, match="The token has expired"):
+        argo(server.url).get(APP)
 
 
 @pytest.mark.parametrize(

@@ -31,15 +31,15 @@ JSON = {"content-type": "application/json"}
 class VirtualTime:
     """A clock that goes on when somebody waits for something; jobs are done on it."""
 
-    def __init__(self, start: float) -> None:
-        self._now, self._count = start, count()
+    def __init__(self, start: float, off: float = 0.0) -> None:
+        self._now, self._count, self._off = start, count(), off
         self._deeds: list[tuple[float, int, Callable[[], None]]] = []
 
     def now(self) -> float:
         return self._now
 
     def wall(self) -> float:
-        return 1_795_000_000 + self._now
+        return 1_795_000_000 + self._now + self._off
 
     def sleep(self, seconds: float) -> None:
         self._now += seconds
@@ -181,10 +181,10 @@ def images(world: Recorded, before: LiveApplication) -> tuple[str, ...]:
     return (f"{image.rpartition(':')[0]}:{tag}" if tag else image,)
 
 
-def watch_recording(path: Path) -> tuple[Recorded, Verdict]:
+def watch_recording(path: Path, *, off: float = 0.0) -> tuple[Recorded, Verdict]:
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     pushed = next(r for r in rows if r["kind"] == "push" and r["data"]["role"] == "release")
-    time = VirtualTime(pushed["t"])
+    time = VirtualTime(pushed["t"], off)
     world = Recorded(rows, time)
     before = LiveApplication.model_validate(world.latest(world.applications(), pushed["t"]))
     tree = ResourceTree.model_validate(world.latest(world.of("tree"), pushed["t"]))
@@ -215,3 +215,11 @@ def test_the_live_watch_reaches_the_truth_within_its_budget(path: Path) -> None:
     assert verdict.judgement == truth["verdict"], verdict
     seconds = world.time.now() - world.push["t"]
     assert len(world.requests) <= 6 + 2 * seconds
+
+
+@pytest.mark.parametrize("off", [-600.0, 600.0])
+@pytest.mark.parametrize("name", ["success", "controller-down", "sync-window", "bad-image"])
+def test_a_clock_that_is_ten_minutes_off_changes_nothing(name: str, off: float) -> None:
+    _, verdict = watch_recording(RECORDINGS / f"{name}.jsonl")
+    _, same = watch_recording(RECORDINGS / f"{name}.jsonl", off=off)
+    assert same == verdict
