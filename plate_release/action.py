@@ -17,12 +17,11 @@ from tempfile import mkstemp
 from typing import Any, Self
 
 from plate_release.__main__ import main as command
+from plate_release.desk import INTENT
 from plate_release.errors import ExitCode, UsageError
 from plate_release.github import Runner, annotations, masks, without_commands
 from plate_release.model import Finding, Judgement, Secret
 from plate_release.report.untrusted import terminal
-
-INTENT = "plate-release-intent.json"
 
 # action.yml maps the input argocd-server to PLATE_INPUT_ARGOCD_SERVER.
 _PREFIX = "PLATE_INPUT_"

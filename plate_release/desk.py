@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -218,6 +218,7 @@ def open_desk(request: Request, world: World, journal: Journal, **fallback: Poli
     journal.find(*home.findings)
     config = _config(request, tree)
     options = settle_options(request.given, world.environ, config.release, **fallback)
+    journal.result = replace(journal.result, dry_run=options.dry_run)
     return Desk(request, world, journal, home, tree, config, options)
 
 

@@ -2,15 +2,20 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from plate_release.sandbox.git import GitServer
+from plate_release.sandbox.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,6 +104,7 @@ def job(tmp_path: Path, action: dict[str, Any]) -> Callable[[Path], Steps]:
             "HOME": str(tmp_path),
             "RUNNER_OS": "Linux",
             "RUNNER_TEMP": str(temp),
+            "ARGOCD_PLAINTEXT": "true",
         }
         steps = {step["id"]: step for step in action["runs"]["steps"]}
         return Steps(tmp_path, inherited | runner, steps)
@@ -127,3 +133,98 @@ def installed(tmp_path_factory: pytest.TempPathFactory, action: dict[str, Any]) 
         check=True,
     )
     return temp
+
+
+SERVICE = "helm/applications/plate-server"
+VALUES = f"{SERVICE}/values-prod.yaml"
+APPLICATION = "plate-api-prod"
+CONFIGURATION = """\
+apiVersion: plate-release/v1
+environment: prod
+confirm: true
+release: {grace: 2s, soak: 1s, timeout: 20s}
+"""
+
+
+@dataclass(frozen=True)
+class Production:
+    """A GitOps repository over HTTP, and an Argo CD with a cluster that follow it."""
+
+    git: GitServer
+    sandbox: Sandbox
+    bare: Path
+    url: str
+
+    @property
+    def tag(self) -> str:
+        """The tag that stands at the remote's head."""
+        image = yaml.safe_load(self.show("show", f"main:{VALUES}"))["backend"]["image"]
+        return str(image["tag"])
+
+    @property
+    def head(self) -> str:
+        return self.show("rev-parse", "main").strip()
+
+    def show(self, *command: str) -> str:
+        return subprocess.run(
+            ["git", "-C", self.bare, *command], capture_output=True, text=True, check=True
+        ).stdout
+
+    def pushed(self, since: str, seconds: float = 60) -> None:
+        """Wait until the remote's head is another one."""
+        deadline = time.monotonic() + seconds
+        while self.head == since:
+            assert time.monotonic() < deadline, "nothing was pushed"
+            time.sleep(0.02)
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        known = self.sandbox.environment()
+        return {
+            "repository": self.url,
+            "argocd_server": known["ARGOCD_SERVER"],
+            "argocd_token": known["ARGOCD_AUTH_TOKEN"],
+            "kubeconfig": self.sandbox.kubeconfig.read_text("utf-8"),
+            "image_check": "off",
+            "soak": "1s",
+            "timeout": "60s",
+            "token": "t0ken",
+            "confirm": "prod",
+        }
+
+
+def git(folder: Path, *command: str) -> None:
+    who = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *who, *command], cwd=folder, check=True, capture_output=True)
+
+
+def is_live(application: dict[str, Any]) -> bool:
+    status = application["status"]
+    found = (status.get(name, {}).get("status") for name in ("sync", "health"))
+    return tuple(found) == ("Synced", "Healthy")
+
+
+@pytest.fixture
+def production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Production]:
+    """Plate-api 1.4.2, live, in a production of its own; helm is on PATH as on a runner."""
+    monkeypatch.setenv("PATH", f"{ROOT / '.tools/helm-4'}{os.pathsep}{os.environ['PATH']}")
+    served, work = tmp_path / "served", tmp_path / "work"
+    served.mkdir()
+    with GitServer(served) as server, Sandbox(factor=10) as sandbox:
+        bare, url = server.create("gitops.git"), server.url("gitops.git")
+        shutil.copytree(ROOT / SERVICE, work / SERVICE)
+        values = work / VALUES
+        values.write_text(values.read_text("utf-8").replace('"latest"', '"1.4.2"'))
+        environments = work / "environments"
+        environments.mkdir()
+        (environments / "prod.yaml").write_text(CONFIGURATION)
+        manifest = ROOT / "environments/argocd/apps" / f"{APPLICATION}.yaml"
+        text = re.sub(r"repoURL: \S+", f"repoURL: {url}", manifest.read_text("utf-8"))
+        (environments / manifest.name).write_text(text)
+        git(work, "init", "--quiet", "--initial-branch=main")
+        git(work, "add", ".")
+        git(work, "commit", "--quiet", "--message=Start")
+        git(work, "push", "--quiet", str(bare), "main")
+        sandbox.load(environments)
+        sandbox.wait(APPLICATION, is_live)
+        yield Production(server, sandbox, bare, url)
