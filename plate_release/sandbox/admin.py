@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from plate_release.sandbox.cache import Pace
 from plate_release.sandbox.faults import fault_of
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def admin_app(sandbox: "Sandbox") -> Starlette:
     """Return the HTTP application.
 
     POST /faults {kind, matching, times, status, body, ...}; DELETE /faults; POST /controller,
-    /repo-server and /argocd {"up": bool}; POST /lag {namespace, seconds}; POST /apply (a manifest);
+    /repo-server and /argocd {"up": bool}; POST /pace {namespace, lag, apply}; POST /apply (a manifest);
     GET /requests; GET /state.
     """
 
@@ -44,9 +45,9 @@ def admin_app(sandbox: "Sandbox") -> Starlette:
         await (server.start() if (await request.json())["up"] else server.stop())
         return JSONResponse({})
 
-    async def lag(request: Request) -> Response:
+    async def pace(request: Request) -> Response:
         body = await request.json()
-        sandbox.controller.cache.lags[body["namespace"]] = float(body["seconds"])
+        sandbox.controller.cache.paces[body.pop("namespace")] = Pace(**body)
         return JSONResponse({})
 
     async def apply(request: Request) -> Response:
@@ -68,7 +69,7 @@ def admin_app(sandbox: "Sandbox") -> Starlette:
         Route("/controller", controller, methods=["POST"]),
         Route("/repo-server", repo_server, methods=["POST"]),
         Route("/argocd", argocd, methods=["POST"]),
-        Route("/lag", lag, methods=["POST"]),
+        Route("/pace", pace, methods=["POST"]),
         Route("/apply", apply, methods=["POST"]),
         Route("/requests", requests),
         Route("/state", state),

@@ -1,11 +1,19 @@
 """What Argo CD's controller knows of the cluster: a mirror that lags a little behind."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from plate_release.sandbox.world import Change, Object, Objects, Ref, World, owners_of, ref_of
 
 TRACKING = "argocd.argoproj.io/tracking-id"
-LAG = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long the controller takes: to see what changed, and to apply; seconds."""
+
+    lag: float = 0.03
+    apply: float = 0.4
 
 
 def tracked_by(obj: Object) -> str:
@@ -25,7 +33,7 @@ class ClusterCache:
         self._objects = Objects()
         self._apps: dict[str, str] = {}
         self._roots: dict[str, dict[Ref, None]] = {}
-        self.lags: dict[str, float] = {}
+        self.paces: dict[str, Pace] = {}
         world.subscribe(self._noticed)
 
     def get(self, ref: Ref) -> Object | None:
@@ -48,8 +56,11 @@ class ClusterCache:
     def _noticed(self, change: Change) -> None:
         if change.ref.kind in ("Event", "Application"):
             return
-        lag = self.lags.get(change.ref.namespace, LAG)
-        self._world.clock.later(lag, self._see, change)
+        self._world.clock.later(self.pace(change.ref.namespace).lag, self._see, change)
+
+    def pace(self, namespace: str) -> Pace:
+        """Return how long the controller takes with a namespace."""
+        return self.paces.get(namespace, Pace())
 
     def _see(self, change: Change) -> None:
         uid = change.object["metadata"]["uid"]

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+import selectors
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+SHORT = 0.003
 
 
 @dataclass(order=True, slots=True)
@@ -25,26 +27,46 @@ class Timer:
         self.call = None
 
 
-class Clock:
-    """Time that runs `factor` times as fast as the machine's, and never past a timer that is due.
+class IdleSelector(selectors.DefaultSelector):
+    """A selector that tells for how long its event loop had nothing to do."""
 
-    Not running past a due timer keeps what happens in the order of its times, however late the
-    machine is. Used on one event loop only.
+    def __init__(self, idled: Callable[[float], object]) -> None:
+        super().__init__()
+        self._idled = idled
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait, and tell how long."""
+        start = time.monotonic()
+        found = super().select(timeout)
+        self._idled(time.monotonic() - start)
+        return found
+
+
+class Clock:
+    """Time that is the machine's, or runs `factor` times as fast.
+
+    It never runs past a timer that is due, so what happens keeps the order of its times however
+    late the machine is. Sped up, it moves only while the event loop has nothing to do: else the
+    machine's own work would seem to take `factor` times as long. Used on one event loop only, which
+    must have `selector`.
     """
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor
-        self._base = time.time()
-        self._mark = time.monotonic()
+        self.selector = IdleSelector(self._idled)
+        self._time = time.time()
+        self._offset = self._time - time.monotonic()
         self._timers: list[Timer] = []
         self._order = itertools.count()
         self._pauses = 0
-        self._handle: asyncio.TimerHandle | None = None
+        self._debt = 0.0
+        self._handle: asyncio.Handle | None = None
 
     def now(self) -> float:
         """Return seconds since the epoch."""
-        raw = self._raw()
-        return min(raw, self._timers[0].when) if self._timers else raw
+        if self.factor == 1.0:
+            self._move(self._offset + time.monotonic())
+        return self._time
 
     def stamp(self) -> str:
         """Return the time as Kubernetes writes it, to the second."""
@@ -82,19 +104,20 @@ class Clock:
         await self.sleep(cost)
         return result
 
-    def _raw(self) -> float:
-        if self._pauses:
-            return self._base
-        return self._base + (time.monotonic() - self._mark) * self.factor
+    def _idled(self, seconds: float) -> None:
+        if self.factor != 1.0 and not self._pauses:
+            self._move(self._time + seconds * self.factor)
+
+    def _move(self, when: float) -> None:
+        due = self._timers[0].when if self._timers else when
+        self._time = max(self._time, min(when, due))
 
     def _pause(self) -> None:
-        self._base = self._raw()
         self._pauses += 1
         self._arm()
 
     def _resume(self) -> None:
         self._pauses -= 1
-        self._mark = time.monotonic()
         self._arm()
 
     def _arm(self) -> None:
@@ -103,13 +126,28 @@ class Clock:
             self._handle = None
         while self._timers and self._timers[0].call is None:
             heapq.heappop(self._timers)
-        if self._timers and not self._pauses:
-            delay = max(0.0, (self._timers[0].when - self._raw()) / self.factor)
-            self._handle = asyncio.get_running_loop().call_later(delay, self._fire)
+        if not self._timers or self._pauses:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._debt + max(0.0, (self._timers[0].when - self.now()) / self.factor)
+        if self.factor != 1.0 and wait < SHORT:
+            self._handle = loop.call_soon(self._jump, wait)
+        else:
+            self._handle = loop.call_later(wait, self._fire)
+
+    def _jump(self, wait: float) -> None:
+        """Go to the next timer at once, and owe that wait: the system's own waits are longer."""
+        self._debt = wait
+        self._time = max(self._time, self._timers[0].when)
+        self._due()
 
     def _fire(self) -> None:
+        self._debt = 0.0
+        self._due()
+
+    def _due(self) -> None:
         self._handle = None
-        if self._timers and self._timers[0].when <= self._raw():
+        if self._timers and self._timers[0].when <= self.now():
             timer = self._timers[0]
             if timer.call:
                 timer.call()

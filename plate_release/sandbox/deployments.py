@@ -12,7 +12,7 @@ from plate_release.sandbox.world import Object, Ref, World, ref_of
 
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
-LATENCY = 0.02
+LATENCY = 0.005
 
 
 def pods_of(world: World, owner: Object) -> list[Object]:

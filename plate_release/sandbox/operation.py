@@ -100,6 +100,7 @@ class Operation:
         created = self._namespace(app.spec.destination.namespace, sync)
         attempt = Attempt(
             self._parts.apps.world, self._parts.cache, tasks, prune=bool(sync.get("prune")),
+            pace=self._parts.cache.pace(app.spec.destination.namespace).apply,
             report=lambda message, done: self._report(message, [*created, *done]),
             terminated=self._terminated, stirred=self._stirred,
         )  # fmt: skip

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -21,19 +22,13 @@ from plate_release.sandbox.world import Object, group_of
 
 KUBE_VERSION = "1.36.1"
 HELM_COST = 0.1
+UNAVAILABLE = (
+    'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: '
+    'dial tcp 127.0.0.1:8081: connect: connection refused"'
+)
 KEPT = 2000
 CLUSTER_WIDE = frozenset({"Namespace", "ClusterRole", "ClusterRoleBinding", "StorageClass",
                           "CustomResourceDefinition", "PriorityClass", "PersistentVolume"})  # fmt: skip
-
-
-class Unavailable(SourceError):
-    """The repository server is out of reach."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while '
-            'dialing: dial tcp 127.0.0.1:8081: connect: connection refused"'
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +52,25 @@ class Renderer:
 
     async def resolve(self, app: Application) -> tuple[str, ...]:
         """Return the commit of each source, as git has them now."""
-        await self._reachable()
-        resolved = []
+        await self._reachable(app)
+        found: dict[tuple[str, str], str] = {}
         for index, source in enumerate(app.spec.all_sources):
+            named = source.repo_url, source.target_revision
+            if named in found:
+                continue
             try:
                 _followed(source)
-                found = await self.repositories.resolve(source.repo_url, source.target_revision)
+                found[named] = await self.repositories.resolve(*named)
             except SourceError as error:
-                raise self._located(app, index, error) from None
-            resolved.append(found)
-        return tuple(resolved)
+                raise _located(app, index, error) from None
+        return tuple(found[s.repo_url, s.target_revision] for s in app.spec.all_sources)
 
     async def render(self, app: Application, revisions: tuple[str, ...]) -> Target:
         """Return the objects of the Application at these commits.
 
         Raises SourceError with Argo CD's own text.
         """
-        await self._reachable()
+        await self._reachable(app)
         objects: list[Object] = []
         types = []
         for index, source in enumerate(app.spec.all_sources):
@@ -81,21 +78,15 @@ class Renderer:
                 _followed(source)
                 text, kind = await self._one(app, source, revisions, index)
             except SourceError as error:
-                raise self._located(app, index, error) from None
+                raise _located(app, index, error) from None
             types.append(kind)
             objects += [_owned(app, obj) for obj in _documents(text)]
         return Target(revisions, tuple(objects), tuple(types))
 
-    async def _reachable(self) -> None:
+    async def _reachable(self, app: Application) -> None:
         if self.down:
             await self._clock.sleep(2.0)
-            raise Unavailable
-
-    def _located(self, app: Application, index: int, error: SourceError) -> SourceError:
-        count = len(app.spec.all_sources)
-        return type(error)() if isinstance(error, Unavailable) else SourceError(
-            f"failed to generate manifest for source {index + 1} of {count}: {error}"
-        )  # fmt: skip
+            raise _located(app, 0, SourceError(UNAVAILABLE))
 
     async def _one(
         self, app: Application, source: Source, revisions: tuple[str, ...], index: int
@@ -125,7 +116,7 @@ class Renderer:
         files = _value_files(options, folder, trees)
         argv, shown = _arguments(app, options, files, trees[""])
         inline = options.values_object if options.values_object is not None else options.values
-        key = await asyncio.to_thread(_key, folder, files, argv, inline)
+        key = _key(folder, files, argv, inline)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
@@ -151,6 +142,12 @@ class Renderer:
                 f"failed exit status {code}: {err.strip()}"
             )
         return out
+
+
+def _located(app: Application, index: int, error: SourceError) -> SourceError:
+    """Say which source an error is about."""
+    count = len(app.spec.all_sources)
+    return SourceError(f"failed to generate manifest for source {index + 1} of {count}: {error}")
 
 
 def instance_name(app: Application) -> str:
@@ -249,14 +246,20 @@ def _key(folder: Path, files: list[Path], argv: list[str], inline: Object | str)
 
     A chart that nowhere says `Release` renders the same for every release name and namespace.
     """
-    chart = b"".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
+    chart, speaks_of_release = _chart(folder)
     values = [p.read_text(errors="replace") if p.is_file() else "" for p in files]
-    plain = [a for a in argv if str(a) not in {str(p) for p in files}]
-    if b"Release" not in chart:
+    plain = [a for a in argv if a not in {str(p) for p in files}]
+    if not speaks_of_release:
         plain = [a for a in plain if a not in (argv[3], argv[5])]
-    digest = hashlib.sha256(chart)
-    digest.update(json.dumps([values, plain, inline], sort_keys=True).encode())
-    return digest.hexdigest()
+    text = json.dumps([chart, values, plain, inline], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1000)
+def _chart(folder: Path) -> tuple[str, bool]:
+    """Return a digest of a folder of a commit, which never changes, and whether it says Release."""
+    data = b"".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
+    return hashlib.sha256(data).hexdigest(), b"Release" in data
 
 
 def _plain(folder: Path) -> str:

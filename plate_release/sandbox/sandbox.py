@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
 from plate_release.sandbox.admin import admin_app
 from plate_release.sandbox.answers import plain
@@ -22,6 +23,7 @@ from plate_release.sandbox.api import Api
 from plate_release.sandbox.api_details import Details, version
 from plate_release.sandbox.applications import NAMESPACE
 from plate_release.sandbox.auth import Accounts
+from plate_release.sandbox.cache import Pace
 from plate_release.sandbox.clock import Clock
 from plate_release.sandbox.controller import Controller
 from plate_release.sandbox.faults import Connections, Fault, Switchboard
@@ -53,7 +55,7 @@ class Sandbox:
         self._folder = Path(tempfile.mkdtemp(prefix="plate-sandbox-"))
         self.clock = Clock(factor)
         self.world = World(self.clock)
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop(self.clock.selector)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._ports = argocd_port, kubernetes_port, admin_port
         self._servers: list[Server] = []
@@ -61,7 +63,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         """Start it."""
         self._thread.start()
-        self._run(self._start())
+        self.run(self._start())
         return self
 
     def __exit__(
@@ -69,7 +71,7 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         """Stop it and remove its files."""
-        self._run(self._stop())
+        self.run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -138,6 +140,11 @@ class Sandbox:
     def kubeconfig(self) -> Path:
         """The file to reach the cluster with."""
         return self._folder / "kubeconfig"
+
+    @property
+    def argocd(self) -> ASGIApp:
+        """Argo CD's API as an ASGI application, without a server before it."""
+        return self._switchboard
 
     @property
     def faults(self) -> list[Fault]:
@@ -212,15 +219,15 @@ class Sandbox:
 
     def stop_argocd(self) -> None:
         """Stop the API server: connections break, new ones are refused."""
-        self._run(self.argocd_server.stop())
+        self.run(self.argocd_server.stop())
 
     def start_argocd(self) -> None:
         """Start the API server again, on the same port."""
-        self._run(self.argocd_server.start())
+        self.run(self.argocd_server.start())
 
-    def lag(self, namespace: str, seconds: float) -> None:
-        """Let the controller see what changes in a namespace only that much later."""
-        self.call(lambda: self.controller.cache.lags.update({namespace: seconds}))
+    def pace(self, namespace: str, pace: Pace) -> None:
+        """Let the controller be as slow as that with a namespace."""
+        self.call(lambda: self.controller.cache.paces.update({namespace: pace}))
 
     def allow_namespace(self, namespace: str) -> None:
         """Let Applications live in one more namespace."""
@@ -230,9 +237,34 @@ class Sandbox:
         """Return an Application as stored."""
         return self.call(lambda: self.world.get(self.controller.apps.ref(name, namespace)))
 
+    def wait(self, name: str, test: Callable[[Object], bool], namespace: str = NAMESPACE) -> Object:
+        """Wait until the Application, as stored, passes the test; return it."""
+        return self.run(self.passing(name, test, namespace))
+
+    async def passing(
+        self, name: str, test: Callable[[Object], bool], namespace: str = NAMESPACE
+    ) -> Object:
+        """Do what `wait` does, on the sandbox's own thread."""
+        ref = self.controller.apps.ref(name, namespace)
+        moved = asyncio.Event()
+        stop = self.world.subscribe(lambda change: change.ref == ref and moved.set())
+        try:
+            while True:
+                obj = self.world.get(ref)
+                if obj and test(obj):
+                    return obj
+                moved.clear()
+                await moved.wait()
+        finally:
+            stop()
+
     def object(self, ref: Ref) -> Object | None:
         """Return an object of the cluster."""
         return self.call(lambda: self.world.get(ref))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for that many seconds of the sandbox's time."""
+        self.run(self.clock.sleep(seconds))
 
     def call(self, work: Callable[[], T]) -> T:
         """Do something on the sandbox's own thread and return what it gives."""
@@ -240,8 +272,9 @@ class Sandbox:
         async def there() -> T:
             return work()
 
-        return self._run(there())
+        return self.run(there())
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await something on the sandbox's own event loop and return what it gives."""
         future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
         return future.result()

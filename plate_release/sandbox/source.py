@@ -31,6 +31,8 @@ class CommitInfo:
 
 async def run(*argv: str, cwd: Path | None = None) -> tuple[int, str, str]:
     """Run a program; return its status and what it wrote."""
+    if shutil.which(argv[0]) is None:
+        return 127, "", f'exec: "{argv[0]}": executable file not found in $PATH'
     process = await asyncio.create_subprocess_exec(
         *argv,
         cwd=cwd,
@@ -49,6 +51,7 @@ class Repositories:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder, self._clock = folder, clock
         self._locks: dict[str, asyncio.Lock] = {}
+        self._trees: dict[tuple[str, str], Path] = {}
         self._asked: dict[str, asyncio.Task[dict[str, str]]] = {}
         self._next: dict[str, asyncio.Task[dict[str, str]]] = {}
 
@@ -73,13 +76,19 @@ class Repositories:
 
     async def files(self, url: str, commit: str) -> Path:
         """Return a folder with all files of a commit."""
-        mirror = self._mirror(url)
         async with self._lock(url):
-            await self._fetch(url, mirror, commit)
-            tree = (await self._git(mirror, "rev-parse", f"{commit}^{{tree}}")).strip()
-            target = self._folder / "trees" / tree
-            if not target.exists():
-                await self._export(mirror, commit, target)
+            if (url, commit) not in self._trees:
+                found = self._checked_out(url, commit)
+                self._trees[url, commit] = await self._clock.outside(found, FETCH_COST)
+        return self._trees[url, commit]
+
+    async def _checked_out(self, url: str, commit: str) -> Path:
+        mirror = self._mirror(url)
+        await self._fetch(url, mirror, commit)
+        tree = (await self._git(mirror, "rev-parse", f"{commit}^{{tree}}")).strip()
+        target = self._folder / "trees" / tree
+        if not target.exists():
+            await self._export(mirror, commit, target)
         return target
 
     async def info(self, url: str, commit: str) -> CommitInfo:
@@ -126,8 +135,8 @@ class Repositories:
         if code == 0:
             return
         both = "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"
-        fetch = run("git", "-C", str(mirror), "fetch", "-q", "--prune", "--", url, *both)
-        code, _, err = await self._clock.outside(fetch, FETCH_COST)
+        fetch = "git", "-C", str(mirror), "fetch", "-q", "--prune", "--", url, *both
+        code, _, err = await run(*fetch)
         if code:
             raise SourceError(f"rpc error: code = Unknown desc = {_listing_failed(url, err)}")
         code, _, _ = await run("git", "-C", str(mirror), "cat-file", "-e", f"{commit}^{{commit}}")

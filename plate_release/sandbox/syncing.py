@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from plate_release.sandbox.admission import KINDS, refusal
 from plate_release.sandbox.cache import ClusterCache
-from plate_release.sandbox.clock import Clock
 from plate_release.sandbox.compare import annotations, described, merged
 from plate_release.sandbox.defaults import defaulted
 from plate_release.sandbox.health import health
 from plate_release.sandbox.tasks import Task, steps
 from plate_release.sandbox.world import Object, Ref, World
 
-APPLY, WAVE_DELAY, HOOK_CHECK, STEP = 0.4, 1.9, 9.7, 0.06
+WAVE_DELAY, HOOK_CHECK, STEP = 1.9, 9.7, 0.06
 DELETE_POLICY = "argocd.argoproj.io/hook-delete-policy"
 UNSUCCESSFUL = "one or more synchronization tasks completed unsuccessfully"
 
@@ -35,20 +34,21 @@ class Attempt:
     """
 
     def __init__(
-        self, world: World, cache: ClusterCache, tasks: list[Task], *, prune: bool,
+        self, world: World, cache: ClusterCache, tasks: list[Task], *, prune: bool, pace: float,
         report: Callable[[str, list[Task]], None], terminated: Callable[[], bool],
         stirred: asyncio.Event,
     ) -> None:  # fmt: skip
         self._world, self._cache, self._tasks = world, cache, tasks
         self._prune, self._report = prune, report
         self._terminated, self._stirred = terminated, stirred
-        self._clock: Clock = world.clock
+        self._clock = world.clock
+        self._pace = pace
         self.done: list[Task] = []
 
     async def run(self) -> Ended:
         """Go through phases and waves."""
         groups = list(steps(self._tasks))
-        await self._clock.sleep(APPLY)
+        await self._clock.sleep(self._pace)
         for index, group in enumerate(groups):
             hooks = any(task.hook for task in group)
             if hooks:
@@ -96,7 +96,7 @@ class Attempt:
     async def _failed(self) -> Ended:
         reasons = [t.message for t in self.done if t.status == "SyncFailed"]
         self._report(self._waiting([t for t in self.done if t.state == "Running"]), self.done)
-        await self._clock.sleep(APPLY)
+        await self._clock.sleep(self._pace)
         self._judge(self.done)
         return Ended("Failed", f"{UNSUCCESSFUL}, reason: {','.join(reasons)}")
 
@@ -162,6 +162,7 @@ class Attempt:
         while any(self._cache.get(task.ref) for task in left):
             self._stirred.clear()
             await self._stirred.wait()
+        await self._clock.sleep(2 * STEP)
 
     async def _end(self) -> Ended:
         self._report("operation is terminating", self.done)
