@@ -21,7 +21,9 @@ from plate_release.desk import INTENT
 from plate_release.errors import ExitCode, UsageError
 from plate_release.github import Runner, annotations, masks, without_commands
 from plate_release.model import Finding, Judgement, Secret
+from plate_release.report.summary import render
 from plate_release.report.untrusted import terminal
+from plate_release.result import refused
 
 # action.yml maps the input argocd-server to PLATE_INPUT_ARGOCD_SERVER.
 _PREFIX = "PLATE_INPUT_"
@@ -180,6 +182,7 @@ def _failures(report: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _refused(error: UsageError, runner: Runner) -> int:
     _publish(runner, {"outcome": "refused", "summary": f"refused: {terminal(error.what)}"})
+    runner.add_summary(render(refused(error)))
     _annotate([Finding("error", error.code, str(error))])
     return error.exit_code
 

@@ -69,6 +69,7 @@ def test_a_refusal_is_an_annotation_outputs_and_exit_code_2(
     assert f"::error title=plate-release::{says}" in ended.stdout
     assert ended.outputs["outcome"] == "refused"
     assert ended.outputs["summary"].startswith("refused: ")
+    assert ended.summary.startswith("### plate-release: ")
     assert ended.stderr == ""
 
 
