@@ -73,12 +73,12 @@ def read_rendered(text: str) -> Rendered:
         if template.endswith(f"/{ECHO}"):
             values = json.loads(part.rpartition("\nvalues: ")[2]) or {}
         else:
-            objects += _objects(part, template)
+            objects += read_document(part, template)
     return Rendered(tuple(objects), values)
 
 
 @lru_cache(maxsize=512)
-def _objects(part: str, template: str) -> tuple[KubernetesObject, ...]:
+def read_document(part: str, template: str) -> tuple[KubernetesObject, ...]:
     """Read one document; most are the same before and after an edit."""
     try:
         body = load(part)
