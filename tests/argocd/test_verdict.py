@@ -70,6 +70,11 @@ def test_live_is_what_stays_live_for_the_soak() -> None:
         pytest.param(replace(BEFORE, at="main", sync="Unknown"), id="no commit named"),
         pytest.param(replace(SYNCING, sync="Synced"), id="the operation still runs"),
         pytest.param(replace(LIVE, refresh=True), id="a refresh is under way"),
+        pytest.param(replace(LIVE, phase="", busy=True), id="an operation is about to run"),
+        pytest.param(
+            replace(NO_DIFFERENCE, images=(NEW,), op_at="e" * 40),
+            id="the last operation's commit is not understood yet",
+        ),
         pytest.param(replace(LIVE, reconciled=2), id="compared before the operation ended"),
         pytest.param(replace(LIVE, health="Progressing"), id="not healthy yet"),
         pytest.param(replace(LIVE, health="Missing"), id="missing"),
