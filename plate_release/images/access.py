@@ -224,5 +224,4 @@ def _cause(error: BaseException) -> str:
     while isinstance(getattr(reason, "reason", None), BaseException):
         reason = reason.reason
     inner = reason.args[0] if reason.args and isinstance(reason.args[0], BaseException) else reason
-    text = str(getattr(inner, "reason", inner))
-    return text.rpartition(": ")[2] if "://" in text or "object at" in text else text
+    return str(getattr(inner, "reason", inner)).rpartition("): ")[2]

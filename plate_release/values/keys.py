@@ -20,7 +20,8 @@ Step = str | int | Match
 
 _NAME = r"(?:\\.|[^\\.\[\]=])+"
 _STEP = re.compile(
-    rf"(?P<dot>\.?)(?P<name>{_NAME})|\[(?:(?P<index>\d+)|(?P<field>{_NAME})=(?P<value>{_NAME}))\]",
+    rf"(?P<dot>\.?)(?P<name>{_NAME})"
+    rf"|\[(?:(?P<index>[0-9]{{1,9}})|(?P<field>{_NAME})=(?P<value>{_NAME}))\]",
     re.DOTALL,
 )
 

@@ -20,7 +20,7 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 _PLAIN = re.compile(r"[A-Za-z0-9_./+](?:[A-Za-z0-9_./@+:-]*[A-Za-z0-9_./@+-])?")
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]{0,18})")
 
 
 def is_null(text: str) -> bool:

@@ -59,6 +59,7 @@ def edited(text: str, key: str, value: str) -> str:
         ),
         ("i: repo:1.0\n", "i", "repo:1.1@sha256:0a", "i: repo:1.1@sha256:0a\n"),
         ("a: 1\n---\n# empty\n", "a", "v2", "a: v2\n---\n# empty\n"),
+        (f"? {'9' * 5000}\n: 1\na: x\n", "a", "z", f"? {'9' * 5000}\n: 1\na: z\n"),
         ("1: {2: x}\n", "1.2", "z", "1: {2: z}\n"),
     ],
 )

@@ -27,7 +27,10 @@ def test_a_key_is_read_and_written_back(text: str, steps: tuple[object, ...]) ->
     assert str(key) == text
 
 
-@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "a[", "a[x]", "a[0]b", "a]", "a\\"])
+@pytest.mark.parametrize(
+    "text",
+    ["", ".", "a.", ".a", "a..b", "a[", "a[x]", "a[0]b", "a]", "a\\", "a[²]", f"a[{'9' * 5000}]"],
+)
 def test_what_is_no_key_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="is not a key"):
         Key.parse(text)
