@@ -57,23 +57,62 @@ def values(chart: int) -> str:
     return f"charts/app-{chart:03d}/values-prod.yaml"
 
 
-def stream(size: Size) -> Iterator[bytes]:
+def values_text(tag: str) -> str:
+    more = "".join(f"option{number}: {number}\n" for number in range(40))
+    return f"image:\n  repository: registry.example/app\n  tag: {tag}\n{more}"
+
+
+DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata: {labels: {app: {{ .Release.Name }}}}
+    spec:
+      containers:
+        - name: app
+          image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+"""
+
+APPLICATION = """apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {{name: {name}-prod, namespace: argocd}}
+spec:
+  project: default
+  source:
+    repoURL: {url}
+    targetRevision: main
+    path: charts/{name}
+    helm: {{valueFiles: [values-prod.yaml]}}
+  destination: {{server: "https://kubernetes.default.svc", namespace: prod}}
+  syncPolicy: {{automated: {{}}}}
+"""
+
+
+def chart_files(chart: int, count: int, url: str, rng: random.Random) -> Iterator[bytes]:
+    name = f"app-{chart:03d}"
+    yield blob(f"environments/argocd/apps/{name}.yaml", APPLICATION.format(name=name, url=url))
+    yield blob(values(chart), values_text("1.0.0"))
+    yield blob(f"charts/{name}/Chart.yaml", f"apiVersion: v2\nname: {name}\nversion: 0.1.0\n")
+    yield blob(f"charts/{name}/templates/deployment.yaml", DEPLOYMENT)
+    for number in range(count - 4):
+        text = "".join(f"key{i}: {rng.random()}\n" for i in range(20))
+        yield blob(f"charts/{name}/files/file-{number}.yaml", text)
+
+
+def stream(size: Size, url: str) -> Iterator[bytes]:
     """Yield a fast-import stream: everything in the first commit, then one edit a commit."""
     rng = random.Random(5)
-    per_chart = size.files // size.charts
     yield b"feature done\n"
-    yield b"commit refs/heads/main\nmark :1\ncommitter %b 1700000000 +0000\ndata 4\nSeed\n" % (
-        IDENTITY.encode()
-    )
+    yield f"commit refs/heads/main\ncommitter {IDENTITY} 1700000000 +0000\ndata 4\nSeed\n".encode()
     for chart in range(size.charts):
-        yield blob(values(chart), f"image:\n  tag: 1.0.0 # {rng.random()}\n" + "x: y\n" * 40)
-        for number in range(per_chart - 1):
-            lines = "".join(f"key{i}: {rng.random()}\n" for i in range(20))
-            yield blob(f"charts/app-{chart:03d}/templates/file-{number}.yaml", lines)
+        yield from chart_files(chart, size.files // size.charts, url, rng)
     for number in range(2, size.commits + 1):
         committer = f"committer {IDENTITY} {1700000000 + number} +0000"
-        yield f"commit refs/heads/main\nmark :{number}\n{committer}\ndata 4\nEdit\n".encode()
-        yield blob(values(number % size.charts), f"image:\n  tag: 1.0.{number}\n" + "x: y\n" * 40)
+        yield f"commit refs/heads/main\n{committer}\ndata 4\nEdit\n".encode()
+        yield blob(values(number % size.charts), values_text(f"1.0.{number}"))
     yield b"done\n"
 
 
@@ -83,7 +122,7 @@ def blob(path: str, text: str) -> bytes:
 
 def generate(server: GitServer, name: str, size: Size) -> Path:
     bare = server.create(name)
-    done = b"".join(stream(size))
+    done = b"".join(stream(size, server.url(name)))
     git(bare, "fast-import", "--quiet", "--done", stdin=done)
     git(bare, "repack", "-adq", "--window=10")
     git(bare, "config", "pack.writeBitmaps", "true")
@@ -192,6 +231,24 @@ def alone(server: GitServer, url: str, rounds: int) -> dict[str, float]:
     return medians
 
 
+def command(server: GitServer, url: str, helm: Path) -> None:
+    """Measure the whole command, start-up and helm included, against the plain way."""
+    arguments = ["deploy", "app-010=9.0.0", "--yes", "--no-wait", "--image-check", "off"]
+    program = [sys.executable, "-m", "plate_release", "--repo", url, *arguments]
+    environment = {"PATH": os.environ["PATH"], "PLATE_RELEASE_HELM": str(helm.resolve())}
+    before, start = server.requests(), time.perf_counter()
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    whole = time.perf_counter() - start
+    if done.returncode:
+        sys.exit(f"deploy ended with {done.returncode}: {done.stdout}{done.stderr}")
+    requests = server.requests() - before
+    start = time.perf_counter()
+    plain(url, 11, "9.0.1")
+    took = time.perf_counter() - start
+    print(f"deploy --no-wait, the whole command: {whole:.2f} s, {requests} requests")
+    print(f"  plain / command     {took / whole:.2f}   (above 1)")
+
+
 def stubborn(url: str, chart: int, tags: list[str]) -> None:
     """Go the plain way among many writers: pull --rebase and push until it works."""
     with scratch() as folder:
@@ -259,7 +316,7 @@ def ledger(server: GitServer, url: str, bare: Path, count: int) -> None:
         )  # fmt: skip
         body = write(entry)
         notes.append(b"N inline %b\ndata %d\n%b\n" % (commit.encode(), len(body), body))
-    git(bare, "fast-import", "--quiet", "--done", stdin=b"".join([*notes, b"done\n"]))
+    git(bare, "fast-import", "--quiet", "--force", "--done", stdin=b"".join([*notes, b"done\n"]))
     git(bare, "repack", "-adq")
     before, start = server.requests(), time.perf_counter()
     with Repository.open(url, "main", Credentials(), clock=Clock) as repository:
@@ -283,6 +340,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--each", type=int, default=25)
+    parser.add_argument("--helm", type=Path, help="also measure the whole command, with this helm")
     options = parser.parse_args()
     size = Size(options.files, options.charts, options.commits)
     with scratch() as root, GitServer(root) as server:
@@ -291,6 +349,8 @@ def main() -> None:
         print(f"{size} generated in {time.perf_counter() - start:.1f} s; {os.cpu_count()} cores")
         url = server.url("gitops.git")
         alone(server, url, options.rounds)
+        if options.helm:
+            command(server, url, options.helm)
         contended(server, bare, url, options.writers, options.each)
         ledger(server, url, bare, size.commits)
 
