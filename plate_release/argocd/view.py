@@ -134,7 +134,11 @@ class View:
     def prune_only(self) -> bool:
         """Whether nothing but objects that nobody prunes is out of sync."""
         off = [r for r in self.application.status.resources if r.status == "OutOfSync"]
-        return self.synced_by_operation and bool(off) and all(r.requires_pruning for r in off)
+        policy = self.application.spec.sync_policy.automated
+        succeeded = self.operation is not None and self.operation.phase == "Succeeded"
+        # Where pruning is on, a sync that prunes is still to come.
+        done = self.synced_by_operation or (succeeded and not (policy and policy.prune))
+        return done and bool(off) and all(r.requires_pruning for r in off)
 
     @cached_property
     def in_sync(self) -> bool:

@@ -142,6 +142,17 @@ def test_out_of_sync_is_live_only_where_all_of_it_is_to_be_pruned() -> None:
     waits(scene.until(100))
 
 
+@pytest.mark.parametrize(
+    ("prune", "judgement"), [(False, "live"), (True, "unsettled")], ids=["never", "about to be"]
+)
+def test_no_difference_but_an_object_to_prune(prune: bool, judgement: str) -> None:
+    left = {"kind": "ConfigMap", "status": "OutOfSync", "requiresPruning": True}
+    scene = Scene()
+    state = replace(NO_DIFFERENCE, sync="OutOfSync", resources=(left,), images=(NEW,))
+    scene.see(1, replace(state, policy={"automated": {"prune": prune}}))
+    assert ended(scene.judge.close(9))[0] == judgement
+
+
 def test_a_hold_that_is_broken_begins_again() -> None:
     scene = Scene()
     scene.see(1, LIVE)
