@@ -84,10 +84,6 @@ class _Value(Wire):
     value: str = ""
 
 
-class _Manifests(Wire):
-    manifests: Many[str] = ()
-
-
 class _Events(Wire):
     items: Many[KubernetesEvent] = ()
 
@@ -145,11 +141,6 @@ class ArgoCD:
     def sync_windows(self, app: AppRef) -> SyncWindows:
         """Return the windows that apply to it."""
         return self._read(SyncWindows, _path(app, "syncwindows"), app.query)
-
-    def manifests(self, app: AppRef, revision: str) -> tuple[str, ...]:
-        """Return what Argo CD renders at `revision`, one JSON text an object."""
-        query = (*app.query, ("revision", revision))
-        return self._read(_Manifests, _path(app, "manifests"), query).manifests
 
     def revision_metadata(self, app: AppRef, revision: str) -> RevisionMetadata:
         """Return author, date and message of a commit."""

@@ -4,12 +4,18 @@ Source: argo-cd #11494, #16489; a revert that was pushed behind retries waited f
 them, and was live in seconds where the operation was ended first (recordings of v3.6.0).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from plate_release.argocd.events import Event, Gone, Seen, Via, Waiting, Want
+from plate_release.argocd.client import AppRef, ArgoCD
+from plate_release.argocd.crew import Threads
+from plate_release.argocd.events import Event, Gone, Revision, Seen, Via, Waiting, Want
+from plate_release.argocd.sight import Watched
 from plate_release.argocd.status import LiveApplication, Revised
+from plate_release.argocd.watch import OpenStream, Watch
+from plate_release.model import Clock
 
+_CALLS_AT_ONCE = 8
 _RUNNING = ("Running", "Terminating")
 
 
@@ -19,6 +25,32 @@ class Settled:
 
     free: bool
     says: str
+
+
+def end_operations(
+    apps: Collection[AppRef],
+    is_bad: Callable[[str], bool],
+    argocd: ArgoCD,
+    clock: Clock,
+    open_stream: OpenStream,
+    *,
+    seconds: float = 60.0,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Mapping[AppRef, Settled]:
+    """End the operations on bad commits and wait until they have ended, `seconds` at most.
+
+    is_bad: as of `Ending`. An Application without an answer is missing: the wait was stopped.
+    """
+    by_name = {str(app): app for app in apps}
+    deadline = clock.now() + seconds
+    watched = [
+        Watched(name, app, Ending(is_bad, deadline), lambda sha: Revision(sha, None, None))
+        for name, app in by_name.items()
+    ]
+    watch = Watch(
+        watched, argocd, Threads(_CALLS_AT_ONCE), clock, open_stream, should_stop=should_stop
+    )
+    return {by_name[name]: settled for name, settled in watch.verdicts()}
 
 
 class Ending:

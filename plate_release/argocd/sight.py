@@ -183,8 +183,10 @@ class Sight(Generic[R_co]):
         self.ever.add(errand)
 
     def changed(self, now: float) -> None:
-        """Note that something happened: a tree that is wanted is wanted now."""
+        """Note that the stream told of a change: a tree that is wanted is wanted now."""
         self.asked.clear()
+        if not self.alone:
+            self.not_before.pop(Look.GET, None)
         soon = now if not self.running & {Want.TREE} else now + _TREE_AFTER_CHANGE
         if Want.TREE in self.ever and Want.TREE in self.not_before:
             self.not_before[Want.TREE] = min(self.not_before[Want.TREE], soon)

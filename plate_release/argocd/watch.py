@@ -2,13 +2,13 @@
 
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from plate_release.argocd.client import AppRef, ArgoCD
-from plate_release.argocd.crew import Crew, Threads
+from plate_release.argocd.crew import Crew
 from plate_release.argocd.errands import run, tried
 from plate_release.argocd.events import (
     Blind,
@@ -30,8 +30,8 @@ from plate_release.model import Clock
 _ALONE = 10
 _TOGETHER_AGAIN = 20.0
 _TOGETHER_WITHOUT_STREAM = 5.0
-# A refresh holds its thread for seconds.
-_THREADS = 16
+# What a list shows, the stream may just be about to tell.
+_STREAM_BEHIND = 3.0
 # A stream subscribes a moment after it has told what there is.
 _SUBSCRIBED_AFTER = 1.0
 
@@ -183,7 +183,7 @@ class Watch(Generic[R]):
             namespace = known.metadata.namespace if known else sight.app.namespace
             item = found.get((namespace, sight.app.name)) or found.get(("", sight.app.name))
             if known is None or item is None or gist(item) != gist(known):
-                sight.look_at(now)
+                sight.look_at(now + _STREAM_BEHIND)
                 self._schedule.plan(sight)
             elif sight.blind:
                 self._feed(sight, Seen(known, Via.STREAM), now)
@@ -273,25 +273,3 @@ class Watch(Generic[R]):
 
     def _all(self) -> list[Sight[R]]:
         return [sight for named in self._sights.values() for sight in named]
-
-
-def watch(
-    watched: Sequence[Watched[R]],
-    argocd: ArgoCD,
-    open_stream: OpenStream,
-    clock: Clock,
-    *,
-    should_stop: Callable[[], bool] = lambda: False,
-    heard: Callable[[str, str], None] = lambda _service, _says: None,
-) -> Iterator[tuple[str, R]]:
-    """Yield each service's result as soon as it is certain; arguments as of `Watch`."""
-    driver = Watch(
-        watched,
-        argocd,
-        Threads(_THREADS),
-        clock,
-        open_stream,
-        should_stop=should_stop,
-        heard=heard,
-    )
-    return driver.verdicts()

@@ -167,8 +167,6 @@ def test_the_recorded_answers_are_typed(server: Any, recordings: Path) -> None:
     assert client.userinfo().username == "ci"
     server.answer = replayed(rows["user info, bad token"])
     assert not client.userinfo().logged_in
-    server.answer = replayed(rows["manifests"])
-    assert json.loads(client.manifests(APP, "5f8db6f")[0])["kind"] == "ConfigMap"
     server.answer = replayed(rows["revision metadata"])
     assert client.revision_metadata(APP, "5f8db6f").message == "init"
     server.answer = replayed(rows["events"])

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -14,7 +15,7 @@ from plate_release.argocd.client import AppRef, ArgoCD
 from plate_release.argocd.connection import connection_from
 from plate_release.argocd.crew import Threads
 from plate_release.argocd.events import Code, Limits, Revision, Subject, Verdict
-from plate_release.argocd.settle import Ending, Settled
+from plate_release.argocd.settle import end_operations
 from plate_release.argocd.sight import Watched
 from plate_release.argocd.status import LiveApplication
 from plate_release.argocd.stream import Stream
@@ -260,9 +261,10 @@ def test_an_operation_that_retries_the_bad_commit_is_ended_before_the_revert(fle
     bad = fleet.push("1.1.0", selector="changed")
     verdict = fleet.watch(fleet.watched(ref, bad, "1.1.0"))["api"]
     assert verdict.code is Code.SYNC_FAILED, verdict
-    ending = Ending(bad.__eq__, FastClock().now() + 120)
-    settled = fleet.watch(Watched("api", ref, ending, lambda sha: Revision(sha, None, None)))["api"]
-    assert isinstance(settled, Settled)
+    ended = end_operations(
+        [ref], bad.__eq__, fleet.argocd, FastClock(), partial(Stream, fleet.transport), seconds=120
+    )
+    settled = ended[ref]
     assert settled.free, settled
     assert "DELETE /api/v1/applications/api/operation" in fleet.told
     assert "operation" not in (fleet.sandbox.application("api") or {"operation": 1})
