@@ -87,10 +87,8 @@ class Details:
         except SourceError as error:
             text = str(error).partition(": ")[2]
             raise ApiError(2, f"failed to initialize repository resources: {text}") from None
-        destination = app.spec.destination
-        out: Object = {"manifests": [compact(_sorted(_bare(o, destination.namespace))).decode()
-                                     for o in target.objects]}  # fmt: skip
-        return out | {"revision": revisions[0], "sourceType": target.source_types[-1]}
+        shown = [_bare(each, app.spec.destination.namespace) for each in target.objects]
+        return {"manifests": [compact(_sorted(each)).decode() for each in shown]}
 
     async def managed(self, request: Request, account: Account) -> Object:
         """GET .../managed-resources."""

@@ -44,7 +44,11 @@ class Worker:
         if asked and asked != self._refresh:
             self._refresh = asked
             self.request(LATEST)
-        elif change.kind == "ADDED" or self.reconciliation.outdated(obj):
+        elif (
+            change.kind == "ADDED"
+            or "deletionTimestamp" in obj["metadata"]
+            or self.reconciliation.outdated(obj)
+        ):
             self.request(LATEST)
         if "operation" in obj and not self._operating:
             self._operating = True

@@ -54,10 +54,10 @@ def _copy(source: Any, target: Object, path: list[str]) -> None:
     if not rest:
         target[head] = source[head]
         return
-    inner: Object = {}
+    inner = target.setdefault(head, {})
     _copy(source[head], inner, rest)
-    if inner:
-        target.setdefault(head, {}).update(inner)
+    if not inner:
+        del target[head]
 
 
 def selects(selector: str, obj: Object) -> bool:

@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from plate_release.sandbox.clock import Clock
 
@@ -146,19 +147,19 @@ class Repositories:
             raise SourceError(
                 f"rpc error: code = Internal desc = Failed to checkout revision {commit}: "
                 f"`git fetch origin {commit} --tags --force --prune` failed exit status 128: "
-                f"{err.strip()}"
+                f"{err.strip().rpartition(chr(10))[2]}"
             )
 
     async def _export(self, mirror: Path, commit: str, target: Path) -> None:
-        new = target.with_suffix(".new")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        index = f"{new}.index"
-        work = ["git", f"--git-dir={mirror}", f"--work-tree={new}"]
-        await self._checked([*work, "read-tree", f"--index-output={index}", commit])
-        await self._checked(["env", f"GIT_INDEX_FILE={index}", *work, "checkout-index", "-aq"])
-        Path(index).unlink(missing_ok=True)
-        new.rename(target)
+        target.parent.mkdir(exist_ok=True)
+        with TemporaryDirectory(dir=target.parent) as scratch:
+            new, index = Path(scratch, "tree"), Path(scratch, "index")
+            new.mkdir()
+            work = ["git", f"--git-dir={mirror}", f"--work-tree={new}"]
+            await self._checked([*work, "read-tree", f"--index-output={index}", commit])
+            await self._checked(["env", f"GIT_INDEX_FILE={index}", *work, "checkout-index", "-aq"])
+            if not target.exists():
+                new.rename(target)
 
     async def _checked(self, argv: list[str]) -> str:
         code, out, err = await run(*argv)
