@@ -4,7 +4,7 @@ Events instead of PyYAML's nodes: they keep aliases and their lines, need no rec
 passes over them cost less than composing the file once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,13 @@ class Node:
         """A map's keys with their values."""
         children = map(_node, self.children)
         return zip(children, children, strict=True)
+
+    def keyed(self, names: Collection[str]) -> Iterator[tuple["Node", "Node"]]:
+        """Give the pairs again, without those whose plainly written key is none of `names`."""
+        children = iter(self.children)
+        for key, value in zip(children, children, strict=True):
+            if type(key) is not ScalarEvent or key.value in names:
+                yield _node(key), _node(value)
 
     @property
     def items(self) -> "list[Node]":

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from plate_release.errors import EditRefused
 from plate_release.values.document import Document, Node, parse
 from plate_release.values.keys import Key, Match, Step
-from plate_release.values.scalars import is_null, key_name
+from plate_release.values.scalars import has_spellings, is_null, key_name
 
 MERGE = "<<"
 
@@ -153,7 +153,7 @@ def _enter(document: Document, found: Found, name: str) -> Found | None:
         return None
     own: Node | None = None
     merged: Found | None = None
-    for key, value in node.pairs:
+    for key, value in node.pairs if has_spellings(name) else node.keyed((name, MERGE)):
         if _is_merge(key):
             supplied = _supplied(value, name)
             if supplied and own:

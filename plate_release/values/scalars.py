@@ -42,6 +42,11 @@ def key_name(text: str) -> str:
     return str(int(text.replace("_", ""))) if _INTEGER.fullmatch(text) else text
 
 
+def has_spellings(name: str) -> bool:
+    """Whether plain keys written otherwise can have this name too."""
+    return name in ("true", "false") or name.lstrip("-").isdigit()
+
+
 def write(value: str, style: str) -> tuple[str, str]:
     """Return the text that holds `value`, and its style: `style` if it can, else double quotes.
 

@@ -60,6 +60,7 @@ def edited(text: str, key: str, value: str) -> str:
         ("i: repo:1.0\n", "i", "repo:1.1@sha256:0a", "i: repo:1.1@sha256:0a\n"),
         ("a: 1\n---\n# empty\n", "a", "v2", "a: v2\n---\n# empty\n"),
         (f"? {'9' * 5000}\n: 1\na: x\n", "a", "z", f"? {'9' * 5000}\n: 1\na: z\n"),
+        ("on: {+1_0: x}\n", "true.10", "z", "on: {+1_0: z}\n"),
         ("1: {2: x}\n", "1.2", "z", "1: {2: z}\n"),
     ],
 )
@@ -172,6 +173,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ("text", "place", "reason"),
     [
         ("a:\n  tag: 1\n  tag: 2\n", "3:3", "the key tag stands twice, first on line 2"),
+        ("a: {tag: 1}\n&x a: {tag: 2}\n", "2:1", "the key a stands twice"),
         ("a: {tag: 1}\n'a': {tag: 2}\n", "2:1", "the key a stands twice"),
         ("a: &a\n  tag: 1\nb: *a\n", "3:4", "is shared: the alias *a"),
         ("x: &x 1\na:\n  tag: *x\n", "3:8", "is shared: the alias *x"),
