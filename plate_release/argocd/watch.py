@@ -86,7 +86,8 @@ class Watch(Generic[R]):
     def verdicts(self) -> Generator[tuple[str, R], None, None]:
         """Yield each service's verdict when it is certain; closing the iterator ends the watch."""
         try:
-            self._restream()
+            if self._sights:
+                self._restream()
             while not self._should_stop():
                 while self._decided:
                     yield self._decided.popleft()
@@ -132,16 +133,14 @@ class Watch(Generic[R]):
     def _answered(self, sight: Sight[R], errand: Errand, answer: object) -> None:
         now = self._clock.now()
         sight.ended(errand, answer, now, self._chance())
-        event = self._meaning(sight, errand, answer)
-        for_all = isinstance(answer, (Unreachable, Unauthorized))
-        if isinstance(event, RefreshUnanswered):
-            for_all = False
-        else:
-            self._schedule.heard(answer, now, self._chance())
-        if for_all:
+        waits = isinstance(event_of(errand, answer), RefreshUnanswered)
+        self._schedule.heard(None if waits else answer, now, self._chance())
+        if not self._is_watched(sight):
+            return
+        if isinstance(answer, (Unreachable, Unauthorized)) and not waits:
             self._feed_all(event_of(Look.GET, answer), now)
-        elif self._is_watched(sight):
-            self._feed(sight, event, now)
+        else:
+            self._feed(sight, self._meaning(sight, errand, answer), now)
 
     def _meaning(self, sight: Sight[R], errand: Errand, answer: object) -> Event | None:
         if not isinstance(answer, LiveApplication):

@@ -229,6 +229,13 @@ def test_many_are_looked_at_together_and_closely_where_they_differ() -> None:
     assert any(isinstance(event, Seen) for t, event in judges[7].events if t > 1100)
 
 
+def test_what_is_certain_at_once_needs_neither_stream_nor_request() -> None:
+    world = World(well)
+    run(world, 3, 0)
+    assert world.streams == []
+    assert world.asked == []
+
+
 def test_the_pause_grows_and_is_spread() -> None:
     assert [backoff(n, 0) for n in range(7)] == [0.25, 0.5, 1, 2, 4, 7.5, 7.5]
     assert backoff(50, 0.999) < 15
