@@ -1,11 +1,11 @@
 """Objects of the private repository, read through one long-lived `git cat-file --batch`."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO, Self, cast
 
-from plate_release.errors import PlanRefused
+from plate_release.errors import PlanRefused, RepositoryUnavailable
 from plate_release.gitops.git import Git, ended
 from plate_release.model import EntryKind
 
@@ -56,8 +56,9 @@ class Objects(AbstractContextManager["Objects"]):
         stdin, stdout = self._pipes()
         for start in range(0, len(names), _AT_ONCE):
             batch = names[start : start + _AT_ONCE]
-            stdin.write("".join(f"{name}\n" for name in batch).encode())
-            stdin.flush()
+            with suppress(BrokenPipeError):
+                stdin.write("".join(f"{name}\n" for name in batch).encode())
+                stdin.flush()
             # The whole batch is read before anything is yielded: a caller may ask again meanwhile.
             yield from [_answer(stdout) for _ in batch]
 
@@ -82,7 +83,14 @@ class Objects(AbstractContextManager["Objects"]):
 
 
 def _answer(stdout: IO[bytes]) -> tuple[str, bytes] | None:
-    header = stdout.readline().split()
+    line = stdout.readline()
+    if not line:
+        raise RepositoryUnavailable(
+            "git stopped answering questions about the repository.",
+            why="Its process was ended, perhaps for want of memory.",
+            todo="Run the same command again.",
+        )
+    header = line.split()
     if len(header) != 3 or not header[2].isdigit():  # noqa: PLR2004
         # "NAME missing"
         return None

@@ -9,7 +9,7 @@ from random import Random
 
 from plate_release.errors import PushRefused, RepositoryUnavailable
 from plate_release.gitops.backoff import attempts
-from plate_release.gitops.refusals import Moved, Unanswered
+from plate_release.gitops.refusals import BranchMissing, Moved, Unanswered
 from plate_release.gitops.repository import RefUpdate, Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Clock
@@ -48,8 +48,8 @@ def compare_and_swap(
     for _ in attempts(clock, seconds, rng):
         try:
             if obstacle is not None:
-                head = repository.head()
-                if pushed := _landed(repository, head, ours):
+                head, pushed = _look(repository, ours)
+                if pushed:
                     return pushed
             proposal = make(head)
             if proposal is None:
@@ -63,29 +63,38 @@ def compare_and_swap(
     raise _given_up(repository, seconds, ours, obstacle)
 
 
-def _landed(repository: Repository, head: RepositoryTree, ours: list[str]) -> str | None:
-    """Return the commit of ours that the head holds.
+def _look(repository: Repository, ours: list[str]) -> tuple[RepositoryTree, str | None]:
+    """Return the head, and the commit of ours that it holds.
 
     Asked after a refusal too: a connection that breaks makes curl send the push again, and the
     second one is told that the ref is not where it expected.
     """
-    return next((c for c in reversed(ours) if repository.contains(head.commit, c)), None)
+    try:
+        head = repository.head()
+        landed = (commit for commit in reversed(ours) if repository.contains(head.commit, commit))
+        return head, next(landed, None)
+    except (Unanswered, BranchMissing):
+        raise
+    except RepositoryUnavailable as error:
+        # A token that ended meanwhile, say: then nobody can look any more.
+        raise (_unknown(repository, ours, error) if ours else error) from error
+
+
+def _unknown(repository: Repository, ours: list[str], why: RepositoryUnavailable) -> PushRefused:
+    return PushRefused(
+        f"It is not known whether {ours[-1][:12]} reached {repository.branch} of {repository.url}.",
+        why=str(why),
+        todo="When the server is back, run `plate-release settle`.",
+    )
 
 
 def _given_up(
     repository: Repository, seconds: float, ours: list[str], obstacle: Exception | None
 ) -> PushRefused | RepositoryUnavailable:
-    where = f"{repository.branch} of {repository.url}"
-    if isinstance(obstacle, Unanswered) and ours:
-        return PushRefused(
-            f"It is not known whether {ours[-1][:12]} reached {where}.",
-            why=str(obstacle.why),
-            todo="When the server is back, run `plate-release settle`.",
-        )
     if isinstance(obstacle, Unanswered):
-        return obstacle
+        return _unknown(repository, ours, obstacle) if ours else obstacle
     return PushRefused(
-        f"Others pushed to {where} faster for {seconds:g} s.",
+        f"Others pushed to {repository.branch} of {repository.url} faster for {seconds:g} s.",
         why="The plan was made again on each new head.",
         todo="Run the release again.",
     )

@@ -98,6 +98,12 @@ _KINDS = (
         _PLACE,
     ),
     _kind(
+        r"not our ref",
+        Unanswered,
+        "The branch was rewritten while it was read.",
+        "Run the same command again.",
+    ),
+    _kind(
         r"couldn't find remote ref|remote ref does not exist",
         BranchMissing,
         "The repository has no such branch.",

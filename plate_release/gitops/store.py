@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
+from plate_release.errors import RepositoryUnavailable
 from plate_release.gitops.git import Git, GitFailed
 from plate_release.gitops.objects import Objects
 from plate_release.gitops.private import Private
@@ -52,8 +53,15 @@ class Store:
         if missing and _NO_FILTER not in self.findings:
             self.fetch("--stdin", stdin="".join(f"{oid}\n" for oid in missing).encode())
         self.keep(missing)
-        contents = zip(wanted, self._objects.get_many(wanted), strict=True)
-        return {oid: found[1] for oid, found in contents if found is not None}
+        found = dict(zip(wanted, self._objects.get_many(wanted), strict=True))
+        return {oid: self._content(oid, blob) for oid, blob in found.items()}
+
+    def _content(self, oid: str, found: tuple[str, bytes] | None) -> bytes:
+        if found is None:
+            raise RepositoryUnavailable(
+                f"The repository lacks its file {oid} ({self.url}).", todo="Run `git fsck` there."
+            )
+        return found[1]
 
     def keep(self, oids: Iterable[str]) -> None:
         """Note blobs that are here, so that they are not fetched."""

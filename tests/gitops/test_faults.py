@@ -1,8 +1,10 @@
 """What goes wrong around reading: servers, disks, homes, git itself; each told for what it is."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,18 @@ def test_a_server_that_hangs_is_given_up_and_its_git_is_ended(
         pytest.raises(RepositoryUnavailable, match="does not answer"),
     ):
         repository.head()
+    assert not _processes_in(tmp_path)
+
+
+def test_a_git_that_was_ended_is_no_missing_file(opened: Open, tmp_path: Path) -> None:
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    with opened(workspace=workspace) as repository:
+        tree = repository.head()
+        for process in _processes_in(workspace):
+            os.kill(process, signal.SIGKILL)
+        with pytest.raises(RepositoryUnavailable, match="stopped answering"):
+            tree.read("README.md")
     assert not _processes_in(tmp_path)
 
 
@@ -225,13 +239,11 @@ def test_a_local_repository_of_another_user(origin: Origin, opened: Open, tmp_pa
         assert repository.head().read("README.md") == b"hello\n"
 
 
-def _processes_in(folder: Path) -> list[str]:
+def _processes_in(folder: Path) -> list[int]:
     """Return the processes whose working directory is below `folder`."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").resolve().is_relative_to(folder):
-                found.append((process / "cmdline").read_text())
-        except OSError:
-            continue
+        with suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append(int(process.name))
     return found

@@ -104,6 +104,31 @@ def test_of_two_settlers_the_first_has_the_last_word(opened: Open) -> None:
         assert stands.state is Outcome.RELEASED
 
 
+def test_two_releases_that_settle_at_once_both_stand(opened: Open) -> None:
+    with opened() as one, opened() as two:
+        put(one, A, entry(id="a"))
+        put(one, B, entry(id="b", service="b"))
+        first, second = ledger(one), ledger(two)
+
+        meanwhile: list[Entry] = []
+
+        def change(current: Entry | None) -> Entry:
+            assert current is not None
+            if not meanwhile:
+                good = entry("released", id="a")
+                meanwhile.append(
+                    first.update(A, lambda _: good, seconds=5, clock=CLOCK, rng=random.Random(1))
+                )
+                one.head()
+            return current.model_copy(update={"state": Outcome.HELD})
+
+        second.update(B, change, seconds=10, clock=CLOCK, rng=random.Random(2))
+        assert {r.commit: r.entry.state for r in ledger(one).entries()} == {
+            A: Outcome.RELEASED,
+            B: Outcome.HELD,
+        }
+
+
 def test_foreign_notes_are_kept_and_passed_over(repository: Repository, origin: Origin) -> None:
     tip = repository.head().commit
     older = origin.at("rev-parse", "main~1")

@@ -141,6 +141,26 @@ def test_a_push_that_never_gets_an_answer_says_what_is_not_known(
     assert "settle" in refused.value.todo
 
 
+def test_a_token_that_ends_after_a_push_without_an_answer(
+    repository: Repository, origin: Origin
+) -> None:
+    head = repository.head()
+    head.read(VALUES)
+    origin.server.inject(Silence(), matching="git-receive-pack", method="POST", times=9)
+    origin.server.inject(Answer(401), matching="git-upload-pack", times=999)
+    with pytest.raises(PushRefused, match="not known whether") as refused:
+        compare_and_swap(
+            repository,
+            edit(repository),
+            seconds=20,
+            clock=CLOCK,
+            rng=random.Random(1),
+            head=head,
+        )
+    assert "does not let us in" in refused.value.why
+    assert subjects(origin).count("Ours") == 1
+
+
 def test_others_that_are_always_faster_end_it_in_time(
     repository: Repository, origin: Origin
 ) -> None:
