@@ -52,7 +52,7 @@ def _run(arguments: list[str]) -> int:
     except typer.exceptions.TyperException as error:
         raise UsageError(
             str(error) or "the command line cannot be understood",
-            todo="`plate-release --help` lists the commands, `plate-release COMMAND --help` one's options.",
+            todo="`plate-release --help` lists the commands, `COMMAND --help` one's options.",
         ) from error
     except typer.Abort:
         return 130
@@ -74,7 +74,7 @@ def _refuse(error: ReleaseError, *, as_json: bool) -> int:
         from plate_release.report.json import dump, report
         from plate_release.result import refused
 
-        print(dump(report(refused(error), plan=False)))
+        sys.stdout.write(f"{dump(report(refused(error), plan=False))}\n")
     return int(error.exit_code)
 
 

@@ -120,8 +120,7 @@ def _release(
             result = road(open_desk(_request(shared, given), world, journal, **fallback))
         except ReleaseError as error:
             result = refuse(journal.result, error)
-            if shared.output == "json" or journal.result.commit:
-                text.error(str(error))
+            text.error(str(error))
     _tell(shared, result)
     return int(result.exit_code)
 

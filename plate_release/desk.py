@@ -116,6 +116,10 @@ class Desk:
         """Whether nobody watches an unsettled release any more: its time is over, or it is ours."""
         if entry.deadline is None or entry.deadline.timestamp() < self.world.clock.wall():
             return True
+        return self.is_ours(entry)
+
+    def is_ours(self, entry: Entry) -> bool:
+        """Whether this very job pushed it, in an earlier step that has ended since."""
         return entry.id in self._intended()
 
     def intend(self, identity: str) -> None:

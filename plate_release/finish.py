@@ -17,7 +17,17 @@ from plate_release.watching import Ended, watch_release
 
 def see_through(desk: Desk, release: Release) -> Result:
     """Watch a pushed release until it is settled, and take it back where that is decided."""
-    ended = watch_release(desk, release)
+    return finish(desk, release, watch_release(desk, release))
+
+
+def cut_short(desk: Desk, release: Release) -> Result:
+    """End a release whose own run was cancelled, as that run would have: by its policy, at once."""
+    nothing = {service.target.service: None for _, service in release.services}
+    return finish(desk, release, Ended(nothing, Decision.WAIT, interrupted=True))
+
+
+def finish(desk: Desk, release: Release, ended: Ended) -> Result:
+    """Keep a release or take it back, write that down, and conclude."""
     taken = take_back(desk, release, ended) if _must_go(desk, release, ended) else None
     outcome, code = _conclude(ended, taken)
     if taken and taken.release and taken.ended:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 
 from plate_release.charts import (
+    ChartInputs,
     ImageKeys,
     KubernetesObject,
     Manifest,
@@ -115,7 +116,7 @@ class Plan:
 
 Judge = Callable[[Target, ImageKeys, Ask], tuple[Ask, tuple[Finding, ...]]]
 """Refuses a tag, or returns what to write (a digest may be added) with what is to be known."""
-Review = Callable[[Rendered], tuple[Finding, ...]]
+Review = Callable[[ChartInputs, Rendered], tuple[Finding, ...]]
 """Looks at what would be applied."""
 
 
@@ -138,9 +139,9 @@ def plan_release(
             pool.submit(_plan_service, target, chart, ask, judge, review)
             for (target, ask), chart in zip(wanted, charts, strict=True)
         ]
-        planned = [job.result() for job in jobs]
-        for lint in lints:
-            lint.result()
+        planned = [
+            _with(job.result(), lint.result()) for job, lint in zip(jobs, lints, strict=True)
+        ]
     return _by_repository(planned, trees)
 
 
@@ -169,6 +170,10 @@ def where(target: Target, tree: RepositoryTree, renderer: Renderer) -> ServicePl
         return _unchanged(target, chart, keys, before)
 
 
+def _with(service: ServicePlan, findings: tuple[Finding, ...]) -> ServicePlan:
+    return replace(service, findings=(*service.findings, *findings))
+
+
 def _open(
     target: Target, trees: Mapping[Repository, RepositoryTree], renderer: Renderer
 ) -> AbstractContextManager[OpenChart]:
@@ -187,7 +192,7 @@ def _plan_service(
     change = proven(chart, before, keys, ask)
     if not change.edits:
         return plan
-    found = (*judged, *change.findings, *review(change.after))
+    found = (*judged, *change.findings, *review(chart.inputs, change.after))
     places = {container.place for container in keys.containers}
     return replace(
         plan,

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from plate_release.charts import ImageKeys, Rendered
-from plate_release.charts.checks import review
+from plate_release.charts import ChartInputs, ImageKeys, Rendered, shared_with
+from plate_release.charts.checks import review, validate
 from plate_release.desk import Desk
 from plate_release.errors import PlanRefused, UsageError
 from plate_release.gitops.ledger import last_good
@@ -17,7 +17,6 @@ from plate_release.plan import (
     Judge,
     Plan,
     RepositoryPlan,
-    Review,
     ServicePlan,
     Target,
     plan_release,
@@ -38,7 +37,7 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
         trees,
         desk.renderer,
         judge=_accept if rollback else _judge(desk),
-        review=_review(desk),
+        review=_look,
     )
     _tell(desk, plan)
     return plan
@@ -47,9 +46,7 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
 def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> RepositoryPlan | None:
     """Plan the same on another head; None where nothing is left to do."""
     wanted = [(s.target, Ask(s.target.service, s.after, s.digest)) for s in part.services]
-    plan = plan_release(
-        wanted, {part.repository: tree}, desk.renderer, judge=_accept, review=_review(desk)
-    )
+    plan = plan_release(wanted, {part.repository: tree}, desk.renderer, judge=_accept, review=_look)
     return plan.parts[0] if plan.parts else None
 
 
@@ -122,14 +119,22 @@ def _image(desk: Desk, image: Image) -> tuple[Found | None, tuple[Finding, ...]]
     return found, (Finding("info", "image", f"{image} is {found.digest}"),)
 
 
-def _review(desk: Desk) -> Review:
+def _look(inputs: ChartInputs, rendered: Rendered) -> tuple[Finding, ...]:
+    version = inputs.kube_version
+    schemas = validate(rendered, version) if version else ()
+    return (*review(rendered, version), *schemas)
+
+
+def _findings(desk: Desk, plan: Plan) -> tuple[Finding, ...]:
+    """Return what a reviewer should know, each at the level that the configuration gives it."""
     levels = desk.config.checks
-
-    def look(rendered: Rendered) -> tuple[Finding, ...]:
-        found = ((f, levels.get(f.code, f.level)) for f in review(rendered))
-        return tuple(replace(f, level=level) for f, level in found if level != "off")
-
-    return look
+    shared = (
+        finding
+        for service in plan.services
+        for finding in shared_with(desk.discovery, service.target.manifest, service.file)
+    )
+    found = ((f, levels.get(f.code, f.level)) for f in (*plan.findings, *shared))
+    return tuple(replace(f, level=level) for f, level in found if level != "off")
 
 
 def tell_services(desk: Desk, services: Iterable[ServicePlan]) -> None:
@@ -152,7 +157,8 @@ def tell_services(desk: Desk, services: Iterable[ServicePlan]) -> None:
 def _tell(desk: Desk, plan: Plan) -> None:
     everyone = (*plan.services, *plan.unchanged)
     tell_services(desk, everyone)
-    desk.journal.find(*plan.findings)
+    findings = _findings(desk, plan)
+    desk.journal.find(*findings)
     desk.journal.result = replace(
         desk.journal.result,
         edits=tuple(edit for service in plan.services for edit in service.edits),
@@ -161,7 +167,7 @@ def _tell(desk: Desk, plan: Plan) -> None:
     for service in everyone:
         shift = f"{service.before} -> {service.after}" if service.edits else "nothing to change"
         desk.journal.event(f"planned {service.target.service}: {shift} ({service.file})")
-    refused = [finding.message for finding in plan.findings if finding.level == "error"]
+    refused = [finding.message for finding in findings if finding.level == "error"]
     if refused:
         raise PlanRefused(
             "The review found what must not be released.",

@@ -46,7 +46,7 @@ def demo(*, verbose: bool = False) -> int:
     """Go through the tour; 0 where every step ended as it should."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(
-        "The sandbox plays git, Argo CD and a cluster on this machine. For the demo's sake a release"
+        "The sandbox plays git, Argo CD and a cluster on this machine. For the demo a release"
         " soaks for 2 s and a pod may fail for 3 s; registries are not asked."
     )
     rows = []

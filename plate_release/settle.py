@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 from plate_release.commit import PUSHING
 from plate_release.desk import Desk
 from plate_release.errors import ExitCode, PreflightRefused, ReleaseError
-from plate_release.finish import see_through
+from plate_release.finish import cut_short, see_through
 from plate_release.gitops.entry import Entry, Recorded, moment
 from plate_release.gitops.repository import Repository
 from plate_release.model import Finding, Outcome
 from plate_release.past import read_release
+from plate_release.request import Options
 from plate_release.result import Journal, Result
 
 # How often a run that waits for another looks whether that has ended, in seconds.
 _LOOK_AGAIN = 5.0
+# How long a cancelled job may watch: its runner gives it five minutes in all, in seconds.
+_CANCELLED = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,12 @@ def settle_one(desk: Desk, repository: Repository, left: Recorded) -> Settled:
         desk.journal.observer,
         Result(Outcome.HELD, ExitCode.HELD, desk.config.environment),
     )
-    own = replace(desk, journal=journal, options=replace(desk.options, record=None))
+    own = replace(desk, journal=journal, options=_options(desk, left))
     desk.journal.event(f"settling {_named(left)}")
     try:
-        outcome = see_through(own, read_release(own, repository, left.commit)).outcome
+        release = read_release(own, repository, left.commit)
+        cancelled = desk.is_ours(left.entry) and not release.rollback
+        outcome = (cut_short if cancelled else see_through)(own, release).outcome
     except ReleaseError as error:
         if error.exit_code is ExitCode.PREFLIGHT_REFUSED:
             raise
@@ -86,6 +91,14 @@ def settle_one(desk: Desk, repository: Repository, left: Recorded) -> Settled:
         outcome = _write(desk, repository, left.commit, Outcome.HELD).outcome
     desk.journal.find(*journal.result.findings)
     return Settled(left.commit, outcome)
+
+
+def _options(desk: Desk, left: Recorded) -> Options:
+    """Return the options to settle with; a cancelled job has little time left."""
+    options = replace(desk.options, record=None)
+    if desk.is_ours(left.entry):
+        options = replace(options, timeout=min(options.timeout, _CANCELLED))
+    return options
 
 
 def _revert_of(desk: Desk, repository: Repository, commit: str) -> Recorded | None:

@@ -1,4 +1,4 @@
-"""Taking a release back: the inverse edit, as a release of its own, and only of what is still ours."""
+"""Taking a release back: the inverse edit, as a release of its own, of what is still ours."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -38,6 +38,8 @@ class World:
         self._repositories: dict[tuple[str, str], Repository] = {}
         self._trusted: str | None = None
         self._transport: Transport | None = None
+        self._cluster: Cluster | None = None
+        self._cluster_asked = False
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +95,10 @@ class World:
         """Return the cluster, or None where none is configured."""
         from plate_release.cluster import Cluster
 
-        return Cluster.connect(None, self.environ)
+        if not self._cluster_asked:
+            self._cluster = Cluster.connect(None, self.environ)
+            self._cluster_asked = True
+        return self._cluster
 
     def _credentials(self, url: str) -> Credentials:
         host = urlsplit(url).netloc.rpartition("@")[2]

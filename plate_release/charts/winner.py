@@ -56,6 +56,13 @@ def editable(inputs: ChartInputs, path: Path, found: Layer | Parameter | None) -
             why="Values of the Application beat every values file.",
             todo="Move the value into a values file.",
         )
+    named = [layer.file for layer in inputs.layers if layer.kind == "file"]
+    if found is not None and found.kind == "chart" and named:
+        raise PlanRefused(
+            f"{key} stands in the chart's own defaults alone: {found.file}.",
+            why=f"An edit there would reach every environment; {named[-1]} does not set it.",
+            todo=f"Add {key} to {named[-1]}.",
+        )
     if found is None or not found.editable:
         raise PlanRefused(
             f"{key} is set in no values file of this repository.",

@@ -73,7 +73,9 @@ def show(result: Result, console: Console, *, whole: bool = False) -> None:
     if result.diff:
         difference(result.diff, console, whole=whole)
     for finding in result.findings:
-        console.print(_finding(finding))
+        # A refusal stands on standard error already.
+        if result.outcome is not Outcome.REFUSED or finding.level != "error":
+            console.print(_finding(finding))
     if result.services:
         console.print(_table(result))
     style = "bold green" if result.outcome in _GOOD else "bold red"

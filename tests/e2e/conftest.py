@@ -16,10 +16,7 @@ import pytest
 import yaml
 
 from plate_release.sandbox.git import GitServer
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from backend import Backend, backend
+from tests.e2e.backend import Backend, backend
 
 ROOT = Path(__file__).parents[2]
 CHART = Path(__file__).parent / "chart"

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from conftest import IMAGE, SHORT, Team, interrupt
+
+from tests.e2e.conftest import IMAGE, SHORT, Team, interrupt
 
 
 def test_a_good_tag_goes_live_and_only_its_bytes_change(team: Team) -> None:
