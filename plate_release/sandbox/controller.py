@@ -8,6 +8,7 @@ from typing import Any
 from plate_release.sandbox.applications import GROUP, KIND, NAMESPACE, REFRESH, Applications
 from plate_release.sandbox.cache import ClusterCache
 from plate_release.sandbox.clock import Clock, Timer
+from plate_release.sandbox.events import Events
 from plate_release.sandbox.operation import Operation, Parts
 from plate_release.sandbox.projects import Projects
 from plate_release.sandbox.reconcile import LATEST, RECENT, Reconciliation
@@ -135,7 +136,9 @@ class Controller:
         self.cache = ClusterCache(world, self._live_changed)
         running = asyncio.Event()
         running.set()
-        self.parts = Parts(self.apps, self.cache, renderer, projects, clock, running)
+        self.parts = Parts(
+            self.apps, self.cache, renderer, projects, clock, running, Events(world)
+        )
         self.workers: dict[Ref, Worker] = {}
         world.subscribe(self._noticed)
 

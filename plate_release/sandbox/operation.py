@@ -13,6 +13,7 @@ from plate_release.sandbox.applications import (
 from plate_release.sandbox.cache import ClusterCache
 from plate_release.sandbox.clock import Clock, parse
 from plate_release.sandbox.compare import match
+from plate_release.sandbox.events import Events
 from plate_release.sandbox.projects import Projects, duration
 from plate_release.sandbox.render import Renderer, instance_name
 from plate_release.sandbox.source import SourceError
@@ -33,6 +34,7 @@ class Parts:
     projects: Projects
     clock: Clock
     running: asyncio.Event
+    events: Events
 
 
 class Operation:
@@ -178,7 +180,16 @@ class Operation:
             obj["status"]["operationState"] = state
             obj.pop("operation", None)
 
-        self._parts.apps.edit(self._ref, put)
+        done = self._parts.apps.edit(self._ref, put)
+        if done:
+            commits = ",".join(revisions_in(sync))
+            partial = "Partial sync" if "resources" in sync else "Sync"
+            if ended.phase == "Succeeded":
+                message = f"{partial} operation to {commits} succeeded"
+                self._parts.events.normal(done, "OperationCompleted", message)
+            else:
+                message = f"{partial} operation to {commits} failed: {ended.message}"
+                self._parts.events.warning(done, "OperationCompleted", message)
 
     def _remember(self, operation: Object, finished: str) -> None:
         obj = self._parts.apps.get(self._ref) or {}

@@ -146,7 +146,11 @@ class Reconciliation:
             case autosync.Later(delay):
                 self._request(RECENT, delay)
             case autosync.Start(operation):
-                self._parts.apps.edit(self._ref, lambda app: _begin(app, operation))
+                begun = self._parts.apps.edit(self._ref, lambda app: _begin(app, operation))
+                commits = ",".join(comparison.revisions)
+                message = f"Initiated automated sync to '{commits}'"
+                if begun:
+                    self._parts.events.normal(begun, "OperationStarted", message)
                 await self._parts.clock.sleep(WRITE)
         return ""
 

@@ -36,6 +36,10 @@ class Workloads:
             "Job": self._sync_job,
             "StatefulSet": self._sync_stateful_set,
             "DaemonSet": self._sync_daemon_set,
+            "Ingress": self._provide,
+            "Service": self._provide,
+            "PersistentVolumeClaim": self._provide,
+            "HorizontalPodAutoscaler": self._provide,
         }
         world.subscribe(self._woken)
 
@@ -46,7 +50,7 @@ class Workloads:
             self._wake(Ref(group, owner["kind"], change.ref.namespace, owner["name"]))
 
     def _wake(self, ref: Ref) -> None:
-        if ref.kind not in self._controllers or ref in self._waiting or not ref.group:
+        if ref.kind not in self._controllers or ref in self._waiting:
             return
         self._waiting.add(ref)
         self._world.clock.later(LATENCY, self._sync, ref)
@@ -150,6 +154,32 @@ class Workloads:
                   "updatedNumberScheduled": len(current), "numberReady": ready,
                   "numberAvailable": ready, "numberMisscheduled": 0}  # fmt: skip
         self._world.change(ref, lambda obj: obj.update(status=status))
+
+
+    def _provide(self, ref: Ref) -> None:
+        """Play what a cloud or the autoscaler says of an object."""
+        obj = self._world.get(ref)
+        if obj is not None:
+            told = _provided(obj, self._world.clock.stamp())
+            if not told.items() <= obj.get("status", {}).items():
+                self._world.change(ref, lambda new: new.setdefault("status", {}).update(told))
+
+
+def _provided(obj: Object, now: str) -> Object:
+    balanced = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+    match obj["kind"]:
+        case "Ingress":
+            return balanced
+        case "Service":
+            return balanced if obj["spec"].get("type") == "LoadBalancer" else {}
+        case "PersistentVolumeClaim":
+            return {"phase": "Bound"}
+    if "conditions" in obj.get("status", {}):
+        return {}
+    able = {"type": "AbleToScale", "status": "True", "lastTransitionTime": now,
+            "reason": "ReadyForNewScale", "message": "recommended size matches current size"}  # fmt: skip
+    replicas = obj["spec"].get("minReplicas", 1)
+    return {"conditions": [able], "currentReplicas": replicas, "desiredReplicas": replicas}
 
 
 def _job_labels(job: Object) -> dict[str, str]:
