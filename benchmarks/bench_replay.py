@@ -1,7 +1,6 @@
 """Replay of the largest recording, in process, against the time that it took to record."""
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from plate_release.argocd.events import Limits
 from plate_release.argocd.replay import replay
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDINGS = Path(os.environ.get("PLATE_SHARED") or ROOT.parent / "shared") / "argocd/recordings"
+RECORDINGS = ROOT / "tests/recordings/argocd/recordings"
 AT_LEAST = 1000
 RUNS = 9
 

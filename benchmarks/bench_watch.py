@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDINGS = Path(os.environ.get("PLATE_SHARED") or ROOT.parent / "shared") / "argocd/recordings"
+RECORDINGS = ROOT / "tests/recordings/argocd/recordings"
 RUNS = 200
 REPOSITORY_PATH = "app"
 BEFORE, AFTER = "registry.example.com/app:1.0.0", "registry.example.com/app:1.1.0"

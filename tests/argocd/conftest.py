@@ -1,7 +1,6 @@
 """The recordings of a real Argo CD, and an HTTP server that answers what a test tells it to."""
 
 import json
-import os
 import socket
 import struct
 import threading
@@ -16,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDINGS = Path(os.environ.get("PLATE_SHARED") or ROOT.parent / "shared") / "argocd/recordings"
+RECORDINGS = ROOT / "tests/recordings/argocd/recordings"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Every recording of a real Argo CD is judged to its truth, and nothing else is ever said."""
 
 import json
-import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from plate_release.argocd.replay import Replayed, judge, replay
 from plate_release.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDINGS = Path(os.environ.get("PLATE_SHARED") or ROOT.parent / "shared") / "argocd/recordings"
+RECORDINGS = ROOT / "tests/recordings/argocd/recordings"
 LIMITS = Limits(grace=5)
 NOT_YET = ("unsettled", "unknown", "blocked")
 

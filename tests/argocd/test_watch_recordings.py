@@ -2,7 +2,6 @@
 
 import heapq
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -22,7 +21,7 @@ from plate_release.argocd.verdict import Judge
 from plate_release.argocd.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDINGS = Path(os.environ.get("PLATE_SHARED") or ROOT.parent / "shared") / "argocd/recordings"
+RECORDINGS = ROOT / "tests/recordings/argocd/recordings"
 JUDGED = [p for p in sorted(RECORDINGS.glob("*.jsonl")) if p.stem not in ("errors", "lifecycle")]
 LATENCY = 0.1
 JSON = {"content-type": "application/json"}

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from plate_release.cluster import Cluster
 
-SHARED = Path(os.environ.get("PLATE_SHARED") or Path(__file__).parents[3] / "shared")
+SHARED = Path(__file__).parents[1] / "recordings"
 NAMESPACE = "ns-k8s"
 
 # Discovery is not in the recordings; this is the shape of meta/v1 APIResourceList.

@@ -8,7 +8,6 @@ race; nothing else is forgiven.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("PLATE_SHARED", ROOT.parent / "shared"))
+SHARED = ROOT / "tests/recordings"
 RECORDINGS = SHARED / "argocd/recordings"
 RACE = 1.1
 TRACKS = ("sync", "health", "operation", "conditions", "images")
@@ -48,7 +47,8 @@ class Recording:
             push["t"] < t < until
             and (app.get("operation") or {}).get("sync", {}).get("autoHealAttemptsCount")
             and before["status"].get("operationState", {}).get("phase") == "Succeeded"
-            and _commits(before["status"]["operationState"]["operation"]) == _commits(app["operation"])
+            and _commits(before["status"]["operationState"]["operation"])
+            == _commits(app["operation"])
             for (_, before), (t, app) in pairwise(shown)
         )
 
