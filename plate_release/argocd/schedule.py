@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from plate_release.argocd.agenda import Agenda
 from plate_release.argocd.failures import CallFailed, Unauthorized, Unreachable
 from plate_release.argocd.pace import Pace, backoff
-from plate_release.argocd.sight import Sight
+from plate_release.argocd.sight import Errand, Sight
 
 R = TypeVar("R")
 
@@ -39,10 +39,8 @@ class Schedule(Generic[R]):
     def plan(self, sight: Sight[R]) -> None:
         """Give it the turn for its next errand, and the time at which its judge looks again."""
         self._ticks.set(sight, sight.step.look_again)
-        when, errand = sight.next()
-        routine = errand is not None and sight.is_routine(errand)
-        self._urgent.set(sight, inf if routine else when)
-        self._routine.set(sight, when if routine else inf)
+        self._urgent.set(sight, sight.next(routine=False)[0])
+        self._routine.set(sight, sight.next(routine=True)[0])
 
     def plan_together(self, when: float) -> None:
         """Have all looked at together at `when`."""
@@ -57,16 +55,22 @@ class Schedule(Generic[R]):
         """Take one whose judge wants to look at the time."""
         return self._ticks.take(now)
 
-    def turn(self, now: float) -> Sight[R] | Together | None:
-        """Take one that may be asked about now; what is urgent goes first."""
+    def turn(self, now: float) -> tuple[Sight[R], Errand] | Together | None:
+        """Take one question that may be asked now; what is urgent goes first."""
         if self._free_at(now) > now:
             return None
-        if (urgent := self._urgent.take(now)) is not None:
+        urgent = self._urgent.take(now)
+        if isinstance(urgent, Together):
             return urgent
-        if self._calm_at(now) > now or (routine := self._routine.take(now)) is None:
+        sight = urgent
+        if sight is None and self._calm_at(now) <= now:
+            sight = self._routine.take(now)
+            if sight and self._is_calm(now):
+                self._calm_pace.take(now)
+        if sight is None:
             return None
-        self._calm_pace.take(now)
-        return routine
+        errand = sight.next(routine=urgent is None)[1]
+        return None if errand is None else (sight, errand)
 
     def spend(self, now: float) -> None:
         """Count a request that is sent now; to a server that failed, one goes at a time."""
@@ -104,6 +108,9 @@ class Schedule(Generic[R]):
     def _free_at(self, now: float) -> float:
         return max(self._pace.ready_at(now), self._quiet_until, self._retry_at)
 
+    def _is_calm(self, now: float) -> bool:
+        return not self._few and now - self._changed_at > _CALM_AFTER
+
     def _calm_at(self, now: float) -> float:
-        calm = not self._few and now - self._changed_at > _CALM_AFTER
-        return max(self._free_at(now), self._calm_pace.ready_at(now) if calm else now)
+        calm = self._calm_pace.ready_at(now) if self._is_calm(now) else now
+        return max(self._free_at(now), calm)

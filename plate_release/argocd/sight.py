@@ -156,12 +156,10 @@ class Sight(Generic[R_co]):
             else:
                 self.not_before.pop(errand, None)
 
-    def next(self) -> tuple[float, Errand | None]:
-        """Return when an errand is due first, and which; infinity where all are running."""
-        wanted: list[Errand] = [want for want in self.step.wants if want not in self.running]
-        if Look.GET not in self.running:
-            wanted.append(Look.GET)
-        due = [(self._due(errand), _rank(errand), errand) for errand in wanted]
+    def next(self, *, routine: bool) -> tuple[float, Errand | None]:
+        """Return when a routine, or an urgent, errand is due first, and which; else infinity."""
+        wanted: set[Errand] = {*self.step.wants, Look.GET} - self.running
+        due = [(self._due(e), _rank(e), e) for e in wanted if self.is_routine(e) is routine]
         when, _, first = min(due, key=lambda entry: entry[:2], default=(inf, 0, None))
         return when, first
 

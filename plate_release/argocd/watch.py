@@ -20,7 +20,7 @@ from plate_release.argocd.events import (
     WhatIs,
 )
 from plate_release.argocd.failures import CallFailed, Unauthorized, Unreachable
-from plate_release.argocd.schedule import Schedule
+from plate_release.argocd.schedule import Schedule, Together
 from plate_release.argocd.sight import Errand, Look, Sight, Watched, event_of, gist
 from plate_release.argocd.status import LiveApplication
 from plate_release.argocd.stream import Changed, Cut, Missed, News, Opened
@@ -109,26 +109,24 @@ class Watch(Generic[R]):
         while (sight := self._schedule.tick(now)) is not None:
             self._step(sight, sight.watched.judge.tick(now))
         while (turn := self._schedule.turn(now)) is not None:
-            if isinstance(turn, Sight):
-                self._ask(turn, now)
-            else:
+            if isinstance(turn, Together):
                 self._look_together(now)
+            else:
+                self._ask(*turn, now)
         if not self._decided:
             self._crew.wait(self._schedule.wake_at(now) - now)
 
     # -- asking ----------------------------------------------------------------------------
 
-    def _ask(self, sight: Sight[R], now: float) -> None:
-        when, errand = sight.next()
-        if errand is not None and when <= now:
-            if not isinstance(errand, WhatIs):
-                self._schedule.spend(now)
-            sight.started(errand)
-            self._crew.start(
-                partial(run, self._argocd, sight.watched, sight.app, errand, self._clock.wall()),
-                partial(self._answered, sight, errand),
-            )
+    def _ask(self, sight: Sight[R], errand: Errand, now: float) -> None:
+        if not isinstance(errand, WhatIs):
+            self._schedule.spend(now)
+        sight.started(errand)
         self._schedule.plan(sight)
+        self._crew.start(
+            partial(run, self._argocd, sight.watched, sight.app, errand, self._clock.wall()),
+            partial(self._answered, sight, errand),
+        )
 
     def _answered(self, sight: Sight[R], errand: Errand, answer: object) -> None:
         now = self._clock.now()

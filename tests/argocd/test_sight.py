@@ -53,6 +53,11 @@ def sight(*wants: Want | WhatIs, alone: bool = True, namespace: str = "") -> Sig
     return made
 
 
+def first(one: Sight[Any]) -> tuple[float, Errand | None]:
+    """Return what is asked first, be it urgent or routine."""
+    return min(one.next(routine=False), one.next(routine=True), key=lambda due: due[0])
+
+
 def app(version: int, uid: str = "u1", created: str = "1", **status: Any) -> LiveApplication:
     metadata = {
         "name": "plate-api",
@@ -103,26 +108,26 @@ def test_a_namesake_in_another_namespace_is_somebody_else() -> None:
 
 def test_it_looks_at_once_and_then_seldom_while_a_stream_tells() -> None:
     one = sight()
-    assert one.next() == (0.0, Look.GET)
+    assert first(one) == (0.0, Look.GET)
     one.started(Look.GET)
-    assert one.next() == (inf, None)
+    assert first(one) == (inf, None)
     one.streaming = True
     one.ended(Look.GET, app(1), 100, 0)
-    assert one.next() == (120, Look.GET)
+    assert first(one) == (120, Look.GET)
     one.streaming = False
     one.ended(Look.GET, app(1), 100, 0.75)
-    assert one.next() == (103.75, Look.GET)
+    assert first(one) == (103.75, Look.GET)
 
 
 def test_a_refresh_counts_as_a_look_and_is_not_repeated_soon() -> None:
     one = sight(Want.REFRESH)
     one.streaming = True
     one.ended(Want.REFRESH, app(1), 100, 0)
-    assert one.next() == (115, Want.REFRESH)
+    assert first(one) == (115, Want.REFRESH)
     one.take(Waiting("", inf, frozenset({Want.HARD_REFRESH})), 101)
-    assert one.next() == (115, Want.HARD_REFRESH)
+    assert first(one) == (115, Want.HARD_REFRESH)
     one.take(Waiting("", inf), 102)
-    assert one.next() == (120, Look.GET)
+    assert first(one) == (120, Look.GET)
 
 
 @pytest.mark.parametrize(
@@ -149,11 +154,11 @@ def test_failures_make_the_pauses_longer_and_success_ends_that() -> None:
     pauses = []
     for _ in range(6):
         one.ended(Look.GET, Unwell("x"), 0, 0.5)
-        pauses.append(one.next()[0])
+        pauses.append(first(one)[0])
     assert pauses == sorted(pauses)
     assert pauses[-1] > 10
     one.ended(Look.GET, app(1), 0, 0.5)
-    assert one.next()[0] < 4
+    assert first(one)[0] < 4
 
 
 def test_a_tree_is_wanted_again_when_something_changes() -> None:
@@ -161,10 +166,10 @@ def test_a_tree_is_wanted_again_when_something_changes() -> None:
     one.look_at(1000)
     one.started(Want.TREE)
     one.ended(Want.TREE, ResourceTree(), 100, 0)
-    assert one.next() == (101, Want.TREE)
+    assert first(one) == (101, Want.TREE)
     assert one.is_routine(Want.TREE)
     one.changed(100.2)
-    assert one.next() == (100.2, Want.TREE)
+    assert first(one) == (100.2, Want.TREE)
     assert not one.is_routine(Want.TREE)
 
 
@@ -172,19 +177,19 @@ def test_a_tree_that_fails_is_looked_into_by_a_get() -> None:
     one = sight(Want.TREE)
     one.look_at(1000)
     one.ended(Want.TREE, Unwell("x"), 100, 0)
-    assert one.next() == (100, Look.GET)
+    assert first(one) == (100, Look.GET)
 
 
 def test_in_a_crowd_a_tree_has_patience_and_one_that_is_well_needs_none() -> None:
     one = sight(Want.TREE, alone=False)
-    assert one.next() == (8, Want.TREE)
+    assert first(one) == (8, Want.TREE)
     one.newest(app(1, health={"status": "Progressing"}), Via.STREAM)
     assert not one.is_routine(Want.TREE)
     one.newest(app(2, health={"status": "Healthy"}), Via.STREAM)
     assert one.is_routine(Want.TREE)
     one.take(Waiting("", inf), 3)
     one.take(Waiting("", inf, frozenset({Want.TREE})), 4)
-    assert one.next() == (12, Want.TREE)
+    assert first(one) == (12, Want.TREE)
 
 
 def test_in_a_crowd_one_whose_tree_was_read_is_read_again_when_it_changes() -> None:
@@ -193,7 +198,7 @@ def test_in_a_crowd_one_whose_tree_was_read_is_read_again_when_it_changes() -> N
     one.started(Want.TREE)
     one.ended(Want.TREE, ResourceTree(), 10, 0)
     one.changed(10.5)
-    assert one.next() == (10.5, Want.TREE)
+    assert first(one) == (10.5, Want.TREE)
     assert not one.is_routine(Want.TREE)
 
 
@@ -237,3 +242,13 @@ def test_each_answer_means_one_thing_to_the_judge(
     errand: Errand, answer: CallFailed | object, event: object
 ) -> None:
     assert event_of(errand, answer) == event
+
+
+def test_what_is_urgent_does_not_wait_behind_what_is_routine() -> None:
+    one = sight(Want.TREE)
+    one.ended(Look.GET, app(1), 90, 0)
+    one.started(Want.TREE)
+    one.ended(Want.TREE, ResourceTree(), 100, 0)
+    one.look_at(102)
+    assert one.next(routine=True) == (101, Want.TREE)
+    assert one.next(routine=False)[1] is Look.GET

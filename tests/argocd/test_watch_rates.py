@@ -229,6 +229,26 @@ def test_many_are_looked_at_together_and_closely_where_they_differ() -> None:
     assert any(isinstance(event, Seen) for t, event in judges[7].events if t > 1100)
 
 
+def test_in_calm_those_that_are_well_have_their_trees_read_all_the_same_but_seldom() -> None:
+    def healthy(n: int) -> dict[str, Any]:
+        return {**application(f"app-{n}"), "status": {"health": {"status": "Healthy"}}}
+
+    def answer(t: float, request: Request) -> Answer:
+        if not request.path.endswith("/applications"):
+            return well(t, request)
+        return Answer(200, JSON, json.dumps({"items": [healthy(n) for n in range(50)]}).encode())
+
+    world = World(answer)
+    for n in range(50):
+        seen = Changed(LiveApplication(**healthy(n)), deleted=False)
+        world.at(1000.01, lambda seen=seen: world.tell(seen))  # type: ignore[misc]
+    run(world, 50, 200, frozenset({Want.TREE}))
+    assert 0.6 <= world.rate(60, 200) <= 1
+    assert {path for _, path in world.asked if "tree" in path} == {
+        f"/api/v1/applications/app-{n}/resource-tree" for n in range(50)
+    }
+
+
 def test_what_is_certain_at_once_needs_neither_stream_nor_request() -> None:
     world = World(well)
     run(world, 3, 0)
