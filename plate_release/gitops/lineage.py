@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from plate_release.errors import RepositoryUnavailable
 from plate_release.gitops.git import GitFailed
 from plate_release.gitops.refusals import neutral
-from plate_release.gitops.store import Store
+from plate_release.gitops.store import LEDGER, LEDGER_HERE, Store
 
-LEDGER = "refs/notes/plate-release"
-LEDGER_HERE = "refs/plate/notes"
 _HEAD = "refs/plate/head"
 # Said of --shallow-since where all is older; the second where the server's word was lost.
 _ALL_OLDER = "no commits selected|error processing shallow info"
-_NOT_THERE = f"{_ALL_OLDER}|not our ref|couldn't find remote ref"
+_NOT_THERE = f"{_ALL_OLDER}|not our ref|unadvertised object|couldn't find remote ref"
 # History is deepened by so many commits, and in the end wholly.
 _DEPTHS = ("--deepen=100", "--deepen=1000", "--unshallow")
 

@@ -14,11 +14,11 @@ from typing import Self
 from plate_release.errors import PushRefused
 from plate_release.gitops.commit import Author, Blob, Draft, blob_id, changed, sign, write
 from plate_release.gitops.git import GitFailed
-from plate_release.gitops.lineage import LEDGER, LEDGER_HERE, Change, Lineage, Story
+from plate_release.gitops.lineage import Change, Lineage, Story
 from plate_release.gitops.objects import Objects
 from plate_release.gitops.private import Patience, Private, folder_for
 from plate_release.gitops.remote import Credentials, Remote
-from plate_release.gitops.store import Store
+from plate_release.gitops.store import LEDGER, LEDGER_HERE, Store
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Clock, EntryKind, Finding
 

@@ -11,10 +11,12 @@ from plate_release.gitops.refusals import BranchMissing, explain, neutral
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Finding
 
+LEDGER = "refs/notes/plate-release"
+LEDGER_HERE = "refs/plate/notes"
 _NO_FILTER = Finding(
     "info",
     "no-partial-clone",
-    "The git server has no partial clone: all files of the commit are fetched.",
+    "The git server does not send single files: all files of the commit are fetched.",
 )
 
 
@@ -51,7 +53,7 @@ class Store:
         wanted = list(dict.fromkeys(oids))
         missing = [oid for oid in wanted if oid not in self._here]
         if missing and _NO_FILTER not in self.findings:
-            self.fetch("--stdin", stdin="".join(f"{oid}\n" for oid in missing).encode())
+            self._fetch_blobs(missing)
         self.keep(missing)
         found = dict(zip(wanted, self._objects.get_many(wanted), strict=True))
         return {oid: self._content(oid, blob) for oid, blob in found.items()}
@@ -74,23 +76,40 @@ class Store:
         except GitFailed as failed:
             self.fail(failed)
 
-    def fetch(self, *arguments: str, stdin: bytes = b"") -> None:
+    def fetch(self, *arguments: str, afresh: bool = False) -> None:
         """Fetch; `arguments` are options, then what to fetch. Raises RepositoryUnavailable."""
         try:
-            self.ask(*arguments, stdin=stdin)
+            self.ask(*arguments, afresh=afresh)
         except GitFailed as failed:
             self.fail(failed)
 
-    def ask(self, *arguments: str, stdin: bytes = b"") -> None:
-        """Fetch as `fetch` does, but raise GitFailed."""
+    def ask(self, *arguments: str, stdin: bytes = b"", afresh: bool = False) -> None:
+        """Fetch as `fetch` does, but raise GitFailed.
+
+        afresh: whether the server is not told of the commits that are here. It would think that
+        their files are here too.
+        """
         options = [argument for argument in arguments if argument.startswith("--")]
         names = [argument for argument in arguments if not argument.startswith("--")]
-        # Objects asked for by name: told of our commits, the server would think we have them.
-        mode = ("-c", "fetch.negotiationAlgorithm=noop") if stdin else ()
-        fixed = ("fetch", "--no-write-fetch-head", "--no-auto-gc", "--filter=blob:none")
+        mode = ("-c", "fetch.negotiationAlgorithm=noop") if afresh else ()
+        some = "--no-filter" if self.findings else "--filter=blob:none"
+        fixed = ("fetch", "--no-write-fetch-head", "--no-auto-gc", some)
         remarks = self.private.ask(*mode, *fixed, *options, "origin", *names, stdin=stdin)
         if "filtering not recognized" in remarks:
             self.findings = (_NO_FILTER,)
+
+    def _fetch_blobs(self, oids: list[str]) -> None:
+        names = "".join(f"{oid}\n" for oid in oids).encode()
+        try:
+            self.ask("--stdin", stdin=names, afresh=True)
+        except GitFailed as failed:
+            if "unadvertised object" not in failed.complaint:
+                self.fail(failed)
+            # Without protocol 2 (a proxy may drop it) objects cannot be asked for by name.
+            self.findings = (_NO_FILTER,)
+            self.fetch(
+                "--depth=1", f"refs/heads/{self.branch}", f"{LEDGER}*:{LEDGER_HERE}*", afresh=True
+            )
 
     def fail(self, failed: GitFailed) -> NoReturn:
         """Raise what git's failure means."""

@@ -80,6 +80,7 @@ class GitServer:
 
     token: when set, requests need it, as a bearer or as basic authentication's password.
     partial: whether clients may leave objects out of a fetch (`uploadpack.allowFilter`).
+    protocol_2: whether it speaks protocol 2; else objects cannot be fetched by their name.
     tls: when set, it speaks HTTPS.
     """
 
@@ -89,10 +90,12 @@ class GitServer:
         *,
         token: str | None = None,
         partial: bool = True,
+        protocol_2: bool = True,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.root, self.token, self.partial = root, token, partial
+        self.protocol_2 = protocol_2
         self.exchanges: list[Exchange] = []
         self.stopping = threading.Event()
         self._armed: list[_Armed] = []
@@ -181,7 +184,6 @@ class GitServer:
             "http.receivepack": "true",
             "receive.autogc": "false",
             "safe.directory": "*",
-            "uploadpack.allowAnySHA1InWant": partial,
             "uploadpack.allowFilter": partial,
         }
         config = {"GIT_CONFIG_COUNT": str(len(settings))}
@@ -294,12 +296,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _cgi(self) -> dict[str, str]:
         path, _, query = self.path.partition("?")
-        return self.server.git.environment() | {
+        git = self.server.git
+        return git.environment() | {
             "REQUEST_METHOD": self.command,
             "PATH_INFO": path,
             "QUERY_STRING": query,
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", "") if git.protocol_2 else "",
             "REMOTE_ADDR": self.client_address[0],
         }
 

@@ -25,8 +25,9 @@ When = Literal["before", "after"]
 
 _SCRIPT = """#!/bin/sh
 echo "{name} $1" >> '{folder}/calls'
-count=$(wc -l < '{folder}/calls')
-read -r at when < '{folder}/plan'
+read -r at when call < '{folder}/plan'
+count=$(grep -c "^$call" '{folder}/calls')
+case "{name} $1" in "$call"*) ;; *) at=0 ;; esac
 if [ "$count" != "$at" ]; then exec '{real}' "$@"; fi
 if [ "$when" = after ]; then '{real}' "$@"; fi
 kill -9 "$PPID"
@@ -58,9 +59,9 @@ class Killer:
         """What was called since it was last armed or disarmed: program and first argument."""
         return (self._folder / "calls").read_text().splitlines()
 
-    def arm(self, at: int, when: When) -> None:
-        """Kill at the call with this number, from 1."""
-        self._plan(f"{at} {when}")
+    def arm(self, at: int, when: When, call: str = "") -> None:
+        """Kill at the call with this number, from 1; of those alone that start with `call`."""
+        self._plan(f"{at} {when} {call}")
 
     def disarm(self) -> None:
         """Only count."""

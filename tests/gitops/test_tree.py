@@ -9,7 +9,7 @@ from plate_release.errors import PlanRefused, RepositoryUnavailable
 from plate_release.gitops.refusals import neutral
 from plate_release.gitops.repository import Repository
 from plate_release.model import EntryKind
-from tests.gitops.conftest import Open, Origin, run
+from tests.gitops.conftest import AUTHOR, Open, Origin, run
 
 ODD = ['with space/a "quoted" name.yaml', "new\nline.yaml", "été/ünï.yaml", "back\\slash.yaml"]
 
@@ -161,6 +161,22 @@ def test_a_server_without_partial_clone_is_told_and_works(origin: Origin, opened
         assert tree.read("charts/a/values.yaml") == b"tag: 1.0.a\n"
         assert [f.code for f in repository.findings] == ["no-partial-clone"]
         assert origin.server.requests() == 3
+
+
+def test_a_server_that_sends_no_object_by_name_is_told_and_works(
+    origin: Origin, opened: Open
+) -> None:
+    origin.server.protocol_2 = False
+    with opened() as repository:
+        tree = repository.head()
+        assert tree.read("charts/a/values.yaml") == b"tag: 1.0.a\n"
+        assert [f.code for f in repository.findings] == ["no-partial-clone"]
+        origin.write({"charts/b/values.yaml": "tag: 2\n"})
+        head = repository.head()
+        assert head.read("charts/b/values.yaml") == b"tag: 2\n"
+        commit = repository.commit(head, {"charts/a/values.yaml": b"tag: 3\n"}, "m\n", AUTHOR)
+        repository.push(repository.branch_update(head, commit))
+    assert origin.at("show", "main:charts/a/values.yaml") == "tag: 3"
 
 
 def test_any_commit_can_be_read(repository: Repository, origin: Origin) -> None:
