@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from plate_release import __version__
 from plate_release.model import ImageCheck, Policy, Switch
 
 app = typer.Typer(
@@ -61,9 +62,7 @@ ClusterDryRun = Annotated[Switch | None, typer.Option(help="Ask the API server b
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"plate-release {version('plate-release')}")
+        typer.echo(f"plate-release {__version__}")
         raise typer.Exit
 
 

@@ -98,6 +98,8 @@ def replay(shared: "Shared", files: Sequence[Path], given: Given) -> int:
     limits = Limits(options.grace, options.soak, options.timeout)
     for file in files:
         found = judge(file, limits)
+        for line in found.skipped:
+            text.warn(f"{file}: {line}")
         if shared.output == "json":
             sys.stdout.write(f"{tables.replayed_line(found)}\n")
         else:

@@ -3,9 +3,9 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from plate_release import __version__
 from plate_release.desk import Desk
 from plate_release.errors import PreflightRefused, PushRefused
 from plate_release.gitops.entry import WATCHING, Entry, ServiceEntry, moment
@@ -199,7 +199,7 @@ def first_entry(
         finished=None if waits else moment(now),
         by=desk.request.by,
         run=desk.request.run,
-        tool=f"plate-release {version('plate-release')}",
+        tool=f"plate-release {__version__}",
         reverts=reverts,
     )
 

@@ -26,8 +26,8 @@ def text(value: str, style: str = "") -> Text:
 class Progress:
     """An observer on a terminal (live lines) or a log (a line a change); a context manager."""
 
-    def __init__(self, stream: TextIO, *, no_color: bool = False) -> None:
-        self.console = Console(file=stream, no_color=no_color, highlight=False, soft_wrap=True)
+    def __init__(self, stream: TextIO) -> None:
+        self.console = Console(file=stream, highlight=False, soft_wrap=True)
         self._says: dict[str, str] = {}
         # Only a real terminal has lines that can be written again.
         live = self.console.is_terminal and not self.console.is_dumb_terminal
@@ -136,7 +136,16 @@ def headline(result: Result) -> str:
     return f"{result.outcome.value}{commit}{revert} (exit {int(result.exit_code)})"
 
 
-def error(message: str, *, no_color: bool = False) -> None:
+def error(message: str) -> None:
     """Print one error to standard error: what happened, why, what to do."""
-    console = Console(file=sys.stderr, no_color=no_color, highlight=False, soft_wrap=True)
-    console.print(Text("error: ", style="bold red").append_text(text(message)))
+    _complain("error: ", "bold red", message)
+
+
+def warn(message: str) -> None:
+    """Print a warning to standard error."""
+    _complain("warning: ", "yellow", message)
+
+
+def _complain(label: str, style: str, message: str) -> None:
+    console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    console.print(Text(label, style=style).append_text(text(message)))
