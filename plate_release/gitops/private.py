@@ -74,10 +74,10 @@ class Private:
         stall = ("http.lowSpeedTime", str(max(1, round(patience.stall))))
         own = [*given, *_SETTINGS.items(), stall, ("remote.origin.url", remote.url)]
         variables = environment(environ, [*own, *remote.settings]) | remote.variables
-        if trusted := [value for key, value in given if key.lower() == "safe.directory"]:
-            variables["GIT_CONFIG_GLOBAL"] = str(_trusting(folder, trusted))
-        require_version(folder, variables)
         try:
+            if trusted := [value for key, value in given if key.lower() == "safe.directory"]:
+                variables["GIT_CONFIG_GLOBAL"] = str(_trusting(folder, trusted))
+            require_version(folder, variables)
             make = ("init", "--quiet", "--bare", "--template=", "git")
             Git(folder, variables, patience.stall).run(*make)
             git = Git(folder / "git", variables, 10 * patience.stall)
@@ -85,6 +85,8 @@ class Private:
             git.run("config", "extensions.partialClone", "origin")
         except GitFailed as failed:
             raise explain(failed, remote) from failed
+        except OSError as error:
+            raise no_room(error) from error
         return cls(git, remote, clock, patience, Signing.configured(given))
 
     def ask(self, *arguments: str, stdin: bytes = b"") -> str:

@@ -46,7 +46,11 @@ class Remote:
         Raises UsageError for an address that git would not understand as one.
         """
         if not url or _CONTROL.search(url) or url.startswith("-") or "::" in url.partition("/")[0]:
-            raise UsageError(f"{url!r} is no repository.", todo="Give a URL or a path with --repo.")
+            # What stands before an @ may be a password.
+            shown = url.rpartition("@")[2]
+            raise UsageError(
+                f"{shown!r} is no repository.", todo="Give a URL or a path with --repo."
+            )
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or parts.username is None:
             return cls(url, credentials)

@@ -163,6 +163,19 @@ def test_git_is_too_old(opened: Open, tmp_path: Path, version: str) -> None:
         opening()
 
 
+def test_a_git_that_cannot_run_at_all(opened: Open, tmp_path: Path) -> None:
+    fake = tmp_path / "git"
+    fake.write_text("#!/bin/sh\necho 'fatal: libcurl is missing' >&2\nexit 127\n")
+    fake.chmod(0o755)
+
+    def opening() -> None:
+        with opened(environ={"PATH": f"{tmp_path}:/usr/bin:/bin"}):
+            raise AssertionError
+
+    with pytest.raises(RepositoryUnavailable, match="libcurl is missing"):
+        opening()
+
+
 @pytest.mark.parametrize("home", [None, "/nonexistent", "/proc/1"])
 def test_a_home_that_is_missing_or_cannot_be_written(opened: Open, home: str | None) -> None:
     environ = {"PATH": os.environ["PATH"]} | ({"HOME": home} if home else {})
