@@ -67,10 +67,13 @@ class Threads:
                 return
 
     def wait(self, seconds: float) -> None:
-        """Do what has come; return early, so that a flag set by a signal is soon seen."""
+        """Do what has come; return early, so that a flag set by a signal is soon seen.
+
+        However fast news comes, it returns after some: timers and stops have their turn.
+        """
         try:
             self._deeds.get(timeout=max(0.0, min(seconds, _GLANCE_AT_FLAG_SECONDS)))()
-            while True:
+            for _ in range(_NEWS_AT_ONCE):
                 self._deeds.get_nowait()()
         except queue.Empty:
             return

@@ -1,5 +1,7 @@
 """How often Argo CD may be asked: a budget of requests, and pauses that grow after failures."""
 
+# However long a server asks to be left alone, and however long an answer may take, in seconds.
+LONGEST_QUIET = 60.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
 _FEW = 20

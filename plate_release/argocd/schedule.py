@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from plate_release.argocd.agenda import Agenda
 from plate_release.argocd.failures import CallFailed, Unauthorized, Unreachable
-from plate_release.argocd.pace import Pace, backoff
+from plate_release.argocd.pace import LONGEST_QUIET, Pace, backoff
 from plate_release.argocd.sight import Errand, Sight
 
 R = TypeVar("R")
@@ -14,8 +14,6 @@ R = TypeVar("R")
 # With no change for this long, many Applications are asked about sparingly.
 _CALM_AFTER = 15.0
 _CALM_RATE = 0.7
-# However long a server asks to be left alone, and however long an answer may take.
-_LONGEST_QUIET = 60.0
 
 
 class Together(Enum):
@@ -76,7 +74,7 @@ class Schedule(Generic[R]):
         """Count a request that is sent now; to a server that failed, one goes at a time."""
         self._pace.take(now)
         if self._failures:
-            self._quiet_until = now + _LONGEST_QUIET
+            self._quiet_until = now + LONGEST_QUIET
 
     def wake_at(self, now: float) -> float:
         """Return when there is something to do again, if nothing happens before."""
@@ -98,7 +96,7 @@ class Schedule(Generic[R]):
             self._failures = 0
             self.opened(now)
             return 0.0
-        self._retry_at = max(self._retry_at, now + min(answer.retry_after, _LONGEST_QUIET))
+        self._retry_at = max(self._retry_at, now + min(answer.retry_after, LONGEST_QUIET))
         self._quiet_until = now
         if isinstance(answer, (Unreachable, Unauthorized)):
             self._failures += 1

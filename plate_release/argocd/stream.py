@@ -19,9 +19,9 @@ from pydantic import ValidationError
 
 from plate_release.argocd.client import AppRef
 from plate_release.argocd.failures import CallFailed, NotArgo, failure, foreign, stream_failure
-from plate_release.argocd.pace import backoff
+from plate_release.argocd.pace import LONGEST_QUIET, backoff
 from plate_release.argocd.status import ApplicationEvent, LiveApplication
-from plate_release.argocd.transport import Query, Request, Transport, answer_of
+from plate_release.argocd.transport import EVENTS, Query, Request, Transport, answer_of
 
 _ASKED = "the stream of Applications"
 # With server-sent events Argo CD says something every 15 s.
@@ -142,7 +142,7 @@ class Stream:
             "/api/v1/stream/applications",
             _query(apps),
             read_seconds=_SILENCE_SECONDS,
-            accept="text/event-stream",
+            accept=EVENTS,
         )
         self._closing = threading.Event()
         self._response: requests.Response | None = None
@@ -167,7 +167,7 @@ class Stream:
             cause = self._listen()
             self._say(Cut(cause))
             attempt = 0 if monotonic() - opened > _WELL_SECONDS else attempt + 1
-            asked = cause.retry_after if cause else 0.0
+            asked = min(cause.retry_after, LONGEST_QUIET) if cause else 0.0
             self._closing.wait(max(asked, self._pause(attempt)))
 
     def _listen(self) -> CallFailed | None:

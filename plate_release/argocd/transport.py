@@ -17,6 +17,7 @@ from plate_release.argocd.connection import Connection
 from plate_release.argocd.failures import Answer, NotArgo, TimedOut, Unreachable
 from plate_release.errors import UsageError
 
+EVENTS = "text/event-stream"
 Query = Sequence[tuple[str, str]]
 
 _CONNECT_SECONDS = 10.0
@@ -81,8 +82,7 @@ class Transport:
                 f"{self._url}{request.path}",
                 params=list(request.query),
                 json=request.json,
-                # Argo CD answers 415 to a changing request without exactly this, DELETE too.
-                headers={"Accept": request.accept, "Content-Type": "application/json"},
+                headers=_headers(request),
                 timeout=(_CONNECT_SECONDS, request.read_seconds),
                 allow_redirects=False,
                 stream=True,
@@ -90,6 +90,14 @@ class Transport:
             )
         with response, _explained(request, self._url):
             yield response
+
+
+def _headers(request: Request) -> dict[str, str]:
+    # Argo CD answers 415 to a changing request without exactly this content type, DELETE too.
+    headers = {"Accept": request.accept, "Content-Type": "application/json"}
+    if request.accept == EVENTS:
+        headers["Accept-Encoding"] = "identity"  # compression holds lines back
+    return headers
 
 
 class _Bearer(AuthBase):

@@ -29,7 +29,7 @@ _UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
 def opens(windows: SyncWindows, now: float) -> str:
-    """Return when automated sync may run again, as a person reads it.
+    """Return when automated sync may run again, to be read after "it opens".
 
     now: seconds since the epoch, by this machine's clock, which is all there is to predict with.
     """
@@ -37,9 +37,9 @@ def opens(windows: SyncWindows, now: float) -> str:
     try:
         when = _first_open(windows, start)
     except (ValueError, ZoneInfoNotFoundError):
-        return _as_written(windows)
+        return f"as its schedule says ({_as_written(windows)})"
     if when is None:
-        return f"not within {_DAYS_AHEAD - 1} days ({_as_written(windows)})"
+        return f"no earlier than {start + timedelta(days=_DAYS_AHEAD - 1):%Y-%m-%d %H:%M} UTC"
     return f"{when:%Y-%m-%d %H:%M} UTC"
 
 

@@ -86,6 +86,7 @@ def test_it_asks_for_one_by_name_and_for_many_by_project(server: Any, listen: An
     asked = server.asked[0]
     assert asked.query == {"name": "plate-api", "appNamespace": "team", "projects": "default"}
     assert asked.headers["accept"] == "text/event-stream"
+    assert asked.headers["accept-encoding"] == "identity"
     many = streaming._query([AppRef("a", "x"), AppRef("b", "y"), AppRef("c", "x")])
     assert many == [("projects", "x"), ("projects", "y")]
     assert streaming._query([AppRef("a", "x"), AppRef("b")]) == []

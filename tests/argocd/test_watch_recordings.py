@@ -13,6 +13,8 @@ import pytest
 from plate_release.argocd.client import AppRef, ArgoCD
 from plate_release.argocd.events import Limits, Revision, Subject, Verdict
 from plate_release.argocd.failures import Answer, TimedOut, Unreachable
+from plate_release.argocd.record import Recorded, Recorder
+from plate_release.argocd.replay import replay
 from plate_release.argocd.sight import Watched
 from plate_release.argocd.status import LiveApplication, ResourceTree
 from plate_release.argocd.stream import Cut, News, Opened, read_line
@@ -24,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORDINGS = ROOT / "tests/recordings/argocd/recordings"
 JUDGED = [p for p in sorted(RECORDINGS.glob("*.jsonl")) if p.stem not in ("errors", "lifecycle")]
 LATENCY = 0.1
+LIMITS = Limits(grace=5)
 JSON = {"content-type": "application/json"}
 
 
@@ -66,7 +69,7 @@ class VirtualTime:
 
 
 @dataclass
-class Recorded:
+class World:
     """A recording as a world: what each request is answered, by the time at which it is asked."""
 
     rows: list[dict[str, Any]]
@@ -145,7 +148,7 @@ class Recorded:
 
 @dataclass
 class Playing:
-    world: Recorded
+    world: World
     tell: Callable[[News], None]
 
     def start(self) -> None:
@@ -174,17 +177,19 @@ def _ok(data: Any) -> Answer:
     return Answer(200, JSON, json.dumps(data).encode())
 
 
-def images(world: Recorded, before: LiveApplication) -> tuple[str, ...]:
+def images(world: World, before: LiveApplication) -> tuple[str, ...]:
     tag = world.push["data"]["set"].get("tag")
     (image,) = (i for i in before.status.summary.images if "/server:" in i)
     return (f"{image.rpartition(':')[0]}:{tag}" if tag else image,)
 
 
-def watch_recording(path: Path, *, off: float = 0.0) -> tuple[Recorded, Verdict]:
+def watch_recording(
+    path: Path, *, off: float = 0.0, record: Recorder | None = None
+) -> tuple[World, Verdict]:
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     pushed = next(r for r in rows if r["kind"] == "push" and r["data"]["role"] == "release")
     time = VirtualTime(pushed["t"], off)
-    world = Recorded(rows, time)
+    world = World(rows, time)
     before = LiveApplication.model_validate(world.latest(world.applications(), pushed["t"]))
     tree = ResourceTree.model_validate(world.latest(world.of("tree"), pushed["t"]))
     source = before.spec.all_sources[0]
@@ -200,7 +205,11 @@ def watch_recording(path: Path, *, off: float = 0.0) -> tuple[Recorded, Verdict]
         before=before,
         tree_before=tree,
     )
-    judge = Judge(subject, Limits(grace=5), time.now())
+    judge: Any = Judge(subject, LIMITS, time.now())
+    if record:
+        record.scenario(subject, pushed["data"]["parent"])
+        record.pushed(time.now(), subject, pushed["data"]["set"]["tag"])
+        judge = Recorded(judge, record)
     watched = Watched("plate-api", AppRef(before.name, before.spec.project), judge, world.what_is)
     watch = Watch([watched], ArgoCD(world), time, time, world.open_stream, chance=lambda: 0.5)
     ((_, verdict),) = watch.verdicts()
@@ -222,3 +231,18 @@ def test_a_clock_that_is_ten_minutes_off_changes_nothing(name: str, off: float) 
     _, verdict = watch_recording(RECORDINGS / f"{name}.jsonl")
     _, same = watch_recording(RECORDINGS / f"{name}.jsonl", off=off)
     assert same == verdict
+
+
+@pytest.mark.parametrize(
+    "name", ["success", "bad-image", "manual-sync", "superseded", "sync-window", "server-restart"]
+)
+def test_what_a_live_watch_records_replays_to_its_verdict(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
+    with Recorder(file, 0.0) as recorder:
+        _, verdict = watch_recording(RECORDINGS / f"{name}.jsonl", record=recorder)
+    again = replay(file, LIMITS).verdict
+    assert again is not None
+    assert (again.judgement, again.code) == (verdict.judgement, verdict.code)
+    # When a window opens is our prediction, not something that was seen.
+    assert again.reason == verdict.reason.partition("; it opens")[0]
+    assert again.live_since == (verdict.live_since and pytest.approx(verdict.live_since, abs=0.002))

@@ -223,7 +223,7 @@ def test_a_window_is_told_with_when_it_opens_and_never_synced_against(fleet: Fle
     verdict = fleet.watch(fleet.watched(ref, commit, "1.1.0"))["api"]
     assert verdict.judgement is Judgement.BLOCKED
     assert verdict.code is Code.SYNC_WINDOW
-    assert "not within 7 days" in verdict.reason
+    assert "it opens no earlier than 20" in verdict.reason
     assert not [told for told in fleet.told if "POST" in told]
 
 
