@@ -13,11 +13,11 @@ from plate_release import inspect, release
 from plate_release.config import ReleaseDefaults
 from plate_release.config import schema as config_schema
 from plate_release.desk import Desk, open_desk
-from plate_release.errors import ExitCode, ReleaseError, UsageError
+from plate_release.errors import ExitCode, Interrupted, ReleaseError, UsageError
 from plate_release.github import Runner
 from plate_release.gitops.origin import locate
 from plate_release.images.reference import parse_ask
-from plate_release.model import Ask, Outcome, Policy
+from plate_release.model import Ask, Finding, Outcome, Policy
 from plate_release.report import console as text
 from plate_release.report import tables
 from plate_release.report.json import dump, report
@@ -30,6 +30,8 @@ from plate_release.world import World
 
 if TYPE_CHECKING:
     from plate_release.cli import Shared
+
+_NOTHING = "The run was interrupted; nothing was changed."
 
 
 def plan(shared: "Shared", asks: list[str], given: Given) -> int:
@@ -121,10 +123,25 @@ def _release(
         try:
             result = road(open_desk(_request(shared, given), world, journal, **fallback))
         except ReleaseError as error:
-            result = refuse(journal.result, error)
-            text.error(str(error))
+            # What ends a run that was asked to stop may be helm, which heard the signal too.
+            told = Interrupted(_NOTHING) if _stopped_early(world, journal) else error
+            result = refuse(journal.result, told)
+            text.error(str(told))
+        except KeyboardInterrupt:
+            # The second signal: what was pushed stands in the ledger, unsettled.
+            result = journal.end(Outcome.INTERRUPTED, ExitCode.INTERRUPTED)
+            text.error("Interrupted again.\n`plate-release settle` finishes what is left.")
+        except Exception:
+            # Ours to mend; what was done until then must be told all the same.
+            journal.find(Finding("error", "internal-error", "plate-release itself failed."))
+            _tell(shared, journal.result)
+            raise
     _tell(shared, result)
     return int(result.exit_code)
+
+
+def _stopped_early(world: World, journal: Journal) -> bool:
+    return world.stop.asked and journal.result.commit is None
 
 
 def _look(
@@ -157,7 +174,7 @@ def _observer(shared: "Shared") -> Iterator[Observer]:
         return
     # The JSON has standard output to itself.
     stream = sys.stderr if shared.output == "json" else sys.stdout
-    with text.Progress(stream) as progress:
+    with text.Progress(stream, whole=shared.verbose) as progress:
         yield progress
 
 
@@ -183,7 +200,7 @@ def _tell(shared: "Shared", result: Result) -> None:
         planned = result.outcome in (Outcome.PLANNED, Outcome.UNCHANGED)
         sys.stdout.write(f"{dump(report(result, plan=planned))}\n")
     else:
-        text.show(result, _stdout(), whole=shared.verbose)
+        text.show(result, _stdout())
     if runner := Runner.of(os.environ):
         runner.add_summary(render(result))
 

@@ -164,6 +164,7 @@ def _tell(desk: Desk, plan: Plan) -> None:
         edits=tuple(edit for service in plan.services for edit in service.edits),
         diff="".join(service.difference for service in plan.services),
     )
+    desk.journal.observer.difference(desk.journal.result.diff)
     for service in everyone:
         shift = f"{service.before} -> {service.after}" if service.edits else "nothing to change"
         desk.journal.event(f"planned {service.target.service}: {shift} ({service.file})")

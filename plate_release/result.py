@@ -96,6 +96,10 @@ class Observer(Protocol):
         """Show what a service is waiting for; the same service's next text replaces it."""
         ...
 
+    def difference(self, diff: str) -> None:
+        """Show what would change in the cluster."""
+        ...
+
 
 class Silent:
     """An observer that shows nothing."""
@@ -104,6 +108,9 @@ class Silent:
         """Show nothing."""
 
     def says(self, service: str, text: str) -> None:
+        """Show nothing."""
+
+    def difference(self, diff: str) -> None:
         """Show nothing."""
 
 

@@ -26,7 +26,8 @@ def text(value: str, style: str = "") -> Text:
 class Progress:
     """An observer on a terminal (live lines) or a log (a line a change); a context manager."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, whole: bool = False) -> None:
+        self._whole = whole
         self.console = Console(file=stream, highlight=False, soft_wrap=True)
         self._says: dict[str, str] = {}
         # Only a real terminal has lines that can be written again.
@@ -59,6 +60,10 @@ class Progress:
         else:
             self.console.print(_waiting(service, said))
 
+    def difference(self, diff: str) -> None:
+        """Show what would change, cut at a screen unless all is wanted."""
+        difference(diff, self.console, whole=self._whole)
+
 
 def _waiting(service: str, said: str) -> Text:
     return (
@@ -68,10 +73,8 @@ def _waiting(service: str, said: str) -> Text:
     )
 
 
-def show(result: Result, console: Console, *, whole: bool = False) -> None:
-    """Print the end of a run: the difference, the findings, a table and one line."""
-    if result.diff:
-        difference(result.diff, console, whole=whole)
+def show(result: Result, console: Console) -> None:
+    """Print the end of a run: the findings, a table and one line."""
     for finding in result.findings:
         # A refusal stands on standard error already.
         if result.outcome is not Outcome.REFUSED or finding.level != "error":
