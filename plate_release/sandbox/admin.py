@@ -18,8 +18,8 @@ def admin_app(sandbox: "Sandbox") -> Starlette:
     """Return the HTTP application.
 
     POST /faults {kind, matching, times, status, body, ...}; DELETE /faults; POST /controller,
-    /repo-server and /argocd {"up": bool}; POST /pace {namespace, lag, apply}; POST /apply (a manifest);
-    GET /requests; GET /state.
+    /repo-server and /argocd {"up": bool}; POST /pace {namespace, lag, apply}; POST /apply with a
+    manifest; GET /requests; GET /state.
     """
 
     async def inject(request: Request) -> Response:
@@ -60,17 +60,24 @@ def admin_app(sandbox: "Sandbox") -> Starlette:
 
     async def state(request: Request) -> Response:
         del request
-        return JSONResponse({"now": sandbox.clock.now(), "factor": sandbox.clock.factor,
-                             "password": sandbox.accounts.password})  # fmt: skip
+        return JSONResponse(
+            {
+                "now": sandbox.clock.now(),
+                "factor": sandbox.clock.factor,
+                "password": sandbox.accounts.password,
+            }
+        )
 
-    return Starlette(routes=[
-        Route("/faults", inject, methods=["POST"]),
-        Route("/faults", heal, methods=["DELETE"]),
-        Route("/controller", controller, methods=["POST"]),
-        Route("/repo-server", repo_server, methods=["POST"]),
-        Route("/argocd", argocd, methods=["POST"]),
-        Route("/pace", pace, methods=["POST"]),
-        Route("/apply", apply, methods=["POST"]),
-        Route("/requests", requests),
-        Route("/state", state),
-    ])  # fmt: skip
+    return Starlette(
+        routes=[
+            Route("/faults", inject, methods=["POST"]),
+            Route("/faults", heal, methods=["DELETE"]),
+            Route("/controller", controller, methods=["POST"]),
+            Route("/repo-server", repo_server, methods=["POST"]),
+            Route("/argocd", argocd, methods=["POST"]),
+            Route("/pace", pace, methods=["POST"]),
+            Route("/apply", apply, methods=["POST"]),
+            Route("/requests", requests),
+            Route("/state", state),
+        ]
+    )

@@ -37,9 +37,27 @@ KINDS: dict[tuple[str, str], tuple[str, str, bool]] = {
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): ("clusterrolebindings", "v1", False),
     ("argoproj.io", "Application"): ("applications", "v1alpha1", True),
 }
-FIELDS = frozenset({"apiVersion", "kind", "metadata", "spec", "status", "data", "stringData",
-                    "binaryData", "type", "immutable", "rules", "subjects", "roleRef", "secrets",
-                    "automountServiceAccountToken", "imagePullSecrets", "aggregationRule"})  # fmt: skip
+FIELDS = frozenset(
+    {
+        "apiVersion",
+        "kind",
+        "metadata",
+        "spec",
+        "status",
+        "data",
+        "stringData",
+        "binaryData",
+        "type",
+        "immutable",
+        "rules",
+        "subjects",
+        "roleRef",
+        "secrets",
+        "automountServiceAccountToken",
+        "imagePullSecrets",
+        "aggregationRule",
+    }
+)
 PORT = "must be between 1 and 65535, inclusive"
 
 
@@ -114,8 +132,11 @@ def _containers(containers: Any) -> Iterator[Cause]:
         for name, size in sizes.items():
             if name in limits and name in requests and size(requests[name]) > size(limits[name]):
                 asked, most = requests[name], limits[name]
-                yield Cause(f"{where}.resources.requests", f'Invalid value: "{asked}": '
-                            f"must be less than or equal to {name} limit of {most}")  # fmt: skip
+                yield Cause(
+                    f"{where}.resources.requests",
+                    f'Invalid value: "{asked}": '
+                    f"must be less than or equal to {name} limit of {most}",
+                )
 
 
 def _immutable(obj: Object, live: Object) -> Iterator[Cause]:

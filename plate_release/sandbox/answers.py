@@ -8,10 +8,30 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-HTTP = {2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 12: 501, 13: 500,
-        14: 503, 16: 401}  # fmt: skip
-WORDS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-         500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable"}  # fmt: skip
+HTTP = {
+    2: 500,
+    3: 400,
+    4: 504,
+    5: 404,
+    6: 409,
+    7: 403,
+    8: 429,
+    9: 400,
+    10: 409,
+    12: 501,
+    13: 500,
+    14: 503,
+    16: 401,
+}
+WORDS = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+}
 
 
 class ApiError(Exception):
@@ -41,8 +61,12 @@ def refused(error: ApiError) -> Response:
 def stream_refused(error: ApiError) -> Response:
     """Return the body of an error at the start of a stream."""
     status = HTTP[error.code]
-    body = {"grpc_code": error.code, "http_code": status, "message": error.message,
-            "http_status": WORDS.get(status, "")}  # fmt: skip
+    body = {
+        "grpc_code": error.code,
+        "http_code": status,
+        "message": error.message,
+        "http_status": WORDS.get(status, ""),
+    }
     return answer({"error": body}, status)
 
 
@@ -55,15 +79,20 @@ class Lines(Response):
     """A stream of JSON lines, or of server-sent events; nothing is sent before the first line."""
 
     def __init__(
-        self, lines: AsyncIterator[Any], *, events: bool = False, wrap: bool = True,
+        self,
+        lines: AsyncIterator[Any],
+        *,
+        events: bool = False,
+        wrap: bool = True,
         keep_alive: Callable[[float], Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._lines, self._events, self._wrap = lines, events, wrap
         self._keep_alive = keep_alive
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until there is nothing more or nobody listens."""
+        del scope
         gone = asyncio.create_task(_gone(receive))
         sending = asyncio.create_task(self._send(send))
         try:
@@ -110,8 +139,7 @@ class Lines(Response):
 
     def _start(self) -> dict[str, Any]:
         kind = b"text/event-stream" if self._events else b"application/json"
-        return {"type": "http.response.start", "status": 200,
-                "headers": [(b"content-type", kind)]}  # fmt: skip
+        return {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]}
 
 
 async def _gone(receive: Receive) -> None:

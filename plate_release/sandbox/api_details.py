@@ -9,19 +9,25 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from plate_release.application import Application
-from plate_release.sandbox.answers import ApiError, Lines, answer, compact, refused, stream_refused
+from plate_release.sandbox.answers import ApiError, Lines, answer, compact, refused
 from plate_release.sandbox.api import Api
 from plate_release.sandbox.applications import REFRESH, revisions_in, sources_of
 from plate_release.sandbox.auth import Account
 from plate_release.sandbox.compare import differs, match, merged
 from plate_release.sandbox.render import instance_name
-from plate_release.sandbox.shapes import only, shown
 from plate_release.sandbox.source import SourceError
 from plate_release.sandbox.world import Object
 
-VERSION = {"Version": "v3.6.0+sandbox", "BuildDate": "1970-01-01T00:00:00Z", "GoVersion": "go1.26.8",
-           "Compiler": "gc", "Platform": "linux/amd64", "KustomizeVersion": "",
-           "HelmVersion": "", "JsonnetVersion": ""}  # fmt: skip
+VERSION = {
+    "Version": "v3.6.0+sandbox",
+    "BuildDate": "1970-01-01T00:00:00Z",
+    "GoVersion": "go1.26.8",
+    "Compiler": "gc",
+    "Platform": "linux/amd64",
+    "KustomizeVersion": "",
+    "HelmVersion": "",
+    "JsonnetVersion": "",
+}
 
 
 class Details:
@@ -49,8 +55,6 @@ class Details:
             ("/clusters", self.none),
         ]
         return [
-            Route("/stream/applications", self.stream),
-            Route("/stream/applications/{name}/resource-tree", self.stream_tree),
             Route("/session/userinfo", self.user),
             Route("/session", self.session, methods=["POST"]),
             Route("/settings", self.settings),
@@ -123,8 +127,9 @@ class Details:
         world, query = self._api.apps.world, request.query_params
         uid = query.get("resourceUID") or obj["metadata"]["uid"]
         namespace = query.get("resourceNamespace") or obj["metadata"]["namespace"]
-        found = [e for e in world.of_kind("", "Event", namespace)
-                 if e["involvedObject"]["uid"] == uid]  # fmt: skip
+        found = [
+            e for e in world.of_kind("", "Event", namespace) if e["involvedObject"]["uid"] == uid
+        ]
         items = [{k: v for k, v in e.items() if k not in ("apiVersion", "kind")} for e in found]
         return {"metadata": {"resourceVersion": str(world.revision)}, "items": items}
 
@@ -149,10 +154,20 @@ class Details:
         missing = "no preferred addresses found; known addresses: []"
 
         async def lines() -> Any:
-            yield {"content": missing, "timeStamp": None, "last": False,
-                   "timeStampStr": "0001-01-01T00:00:00Z", "podName": ""}  # fmt: skip
-            yield {"content": "", "timeStamp": now, "last": True, "timeStampStr": now,
-                   "podName": ""}  # fmt: skip
+            yield {
+                "content": missing,
+                "timeStamp": None,
+                "last": False,
+                "timeStampStr": "0001-01-01T00:00:00Z",
+                "podName": "",
+            }
+            yield {
+                "content": "",
+                "timeStamp": now,
+                "last": True,
+                "timeStampStr": now,
+                "podName": "",
+            }
 
         return Lines(lines())
 
@@ -196,14 +211,18 @@ class Details:
 
     async def settings(self, request: Request) -> Response:
         """GET /settings, for which no token is needed."""
-        return answer({
-            "url": str(request.base_url).rstrip("/").removesuffix("/api/v1"),
-            "appLabelKey": "app.kubernetes.io/instance",
-            "googleAnalytics": {"anonymizeUsers": True},
-            "kustomizeOptions": {"BuildOptions": "", "BinaryPath": "", "Versions": None},
-            "help": {}, "trackingMethod": "annotation", "syncWithReplaceAllowed": True,
-            "resourceViewEnabled": True,
-        })  # fmt: skip
+        return answer(
+            {
+                "url": str(request.base_url).rstrip("/").removesuffix("/api/v1"),
+                "appLabelKey": "app.kubernetes.io/instance",
+                "googleAnalytics": {"anonymizeUsers": True},
+                "kustomizeOptions": {"BuildOptions": "", "BinaryPath": "", "Versions": None},
+                "help": {},
+                "trackingMethod": "annotation",
+                "syncWithReplaceAllowed": True,
+                "resourceViewEnabled": True,
+            }
+        )
 
     async def webhook(self, request: Request) -> Response:
         """POST /webhook: a push, as GitHub tells it; asks those it concerns to refresh."""
@@ -213,52 +232,13 @@ class Details:
         now = self._parts.clock.stamp()
         for obj in self._api.apps.all():
             sources = sources_of(obj["spec"])
-            if any(_same(s["repoURL"], urls) and s.get("targetRevision", "HEAD") in (branch, "HEAD")
-                   for s in sources):  # fmt: skip
+            if any(
+                _same(s["repoURL"], urls) and s.get("targetRevision", "HEAD") in (branch, "HEAD")
+                for s in sources
+            ):
                 ref = self._api.apps.ref(obj["metadata"]["name"], obj["metadata"]["namespace"])
                 self._api.apps.edit(ref, partial(_ask, now))
         return answer({})
-
-    async def stream(self, request: Request) -> Response:
-        """GET /stream/applications."""
-        try:
-            account = self._api.accounts.of(request.headers)
-        except ApiError as error:
-            return stream_refused(error)
-        wanted, query = self._api.wanted(request, account), request.query_params
-        fields = [f for f in query.get("fields", "").split(",") if f]
-        first = bool(query.get("name")) or not query.get("resourceVersion")
-
-        async def lines() -> Any:
-            async for kind, obj in self._api.hub.follow(wanted, first=first):
-                whole = only(obj, fields, "result.application.") if fields else shown(obj)
-                yield {"type": kind, "application": whole}
-
-        return self._lines(request, lines())
-
-    async def stream_tree(self, request: Request) -> Response:
-        """GET /stream/applications/NAME/resource-tree."""
-        try:
-            account = self._api.accounts.of(request.headers)
-            ref, _ = self._api.find(request, account)
-        except ApiError as error:
-            return stream_refused(error)
-        worker = self._api.controller.worker(ref)
-
-        async def lines() -> Any:
-            last = None
-            async for _ in worker.moves():
-                tree = worker.reconciliation.tree()
-                if tree != last:
-                    yield tree
-                last = tree
-
-        return self._lines(request, lines())
-
-    def _lines(self, request: Request, lines: Any) -> Response:
-        events = "text/event-stream" in request.headers.get("accept", "")
-        keep_alive = self._parts.clock.sleep
-        return Lines(lines, events=events, keep_alive=keep_alive)
 
 
 async def version(request: Request) -> Response:

@@ -15,10 +15,9 @@ from plate_release.sandbox.clock import Clock, stamp
 UNAUTHENTICATED = "no session information"
 ROLES: dict[str, tuple[tuple[str, str], ...]] = {
     "admin": (("*", "*"),),
-    "release": (("applications", "*"), ("logs", "*"), ("repositories", "get"),
-                ("clusters", "get")),
+    "release": (("applications", "*"), ("logs", "*"), ("repositories", "get"), ("clusters", "get")),
     "readonly": (("applications", "get"),),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,10 @@ class Account:
         """Raise ApiError where the role does not allow it, in Argo CD's words."""
         if not self.may(resource, action):
             raise ApiError(
-                7, f"permission denied: {resource}, {action}, {subject}, sub: {self.name}, "
-                f"iat: {stamp(self.issued)}"
-            )  # fmt: skip
+                7,
+                f"permission denied: {resource}, {action}, {subject}, sub: {self.name}, "
+                f"iat: {stamp(self.issued)}",
+            )
 
 
 def _part(value: object) -> str:
@@ -64,8 +64,7 @@ class Accounts:
     def issue(self, name: str, *, lifetime: float | None = None) -> str:
         """Return a token of the account, valid for ever or for `lifetime` seconds."""
         now = int(self._clock.now())
-        claims = {"iss": "argocd", "sub": name, "nbf": now, "iat": now,
-                  "jti": secrets.token_hex(8)}  # fmt: skip
+        claims = {"iss": "argocd", "sub": name, "nbf": now, "iat": now, "jti": secrets.token_hex(8)}
         if lifetime is not None:
             claims["exp"] = now + int(lifetime)
         body = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
@@ -88,13 +87,12 @@ class Accounts:
             claims = _read(body.partition(".")[2])
         except ValueError:
             raise ApiError(
-                16, "invalid session: token is malformed: could not base64 decode header: "
-                "illegal base64 data at input byte 0"
-            ) from None  # fmt: skip
+                16,
+                "invalid session: token is malformed: could not base64 decode header: "
+                "illegal base64 data at input byte 0",
+            ) from None
         if not hmac.compare_digest(signature, self._signature(body)):
-            raise ApiError(
-                16, "invalid session: token signature is invalid: signature is invalid"
-            )  # fmt: skip
+            raise ApiError(16, "invalid session: token signature is invalid: signature is invalid")
         expires, issued = claims.get("exp"), claims.get("iat")
         if isinstance(expires, int) and expires <= self._clock.now():
             raise ApiError(16, "invalid session: token has invalid claims: token is expired")

@@ -12,8 +12,13 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 HOOK = "argocd.argoproj.io/hook"
 OPTIONS = "argocd.argoproj.io/sync-options"
 COMPARE_OPTIONS = "argocd.argoproj.io/compare-options"
-HELM_HOOKS = {"pre-install": "PreSync", "pre-upgrade": "PreSync", "post-install": "PostSync",
-              "post-upgrade": "PostSync", "crd-install": "PreSync"}  # fmt: skip
+HELM_HOOKS = {
+    "pre-install": "PreSync",
+    "pre-upgrade": "PreSync",
+    "post-install": "PostSync",
+    "post-upgrade": "PostSync",
+    "crd-install": "PreSync",
+}
 
 
 def annotations(obj: Object) -> dict[str, str]:
@@ -112,10 +117,7 @@ def _strip(obj: Object) -> Object:
 def merged(target: Object, live: Object | None) -> Object:
     """Return the live object after `kubectl apply` of the target."""
     applied = json.dumps(target, sort_keys=True, separators=(",", ":")) + "\n"
-    if live is None:
-        new = defaulted(target)
-    else:
-        new = defaulted(_merge(target, last_applied(live), live))
+    new = defaulted(target) if live is None else defaulted(_merge(target, last_applied(live), live))
     noted = dict(annotations(new)) | {LAST_APPLIED: applied}
     new["metadata"] = new["metadata"] | {"annotations": noted}
     return new
@@ -139,9 +141,16 @@ def _merge_list(target: list[Any], last: list[Any], live: list[Any]) -> list[Any
         return {i["name"]: i for i in items if isinstance(i, dict) and "name" in i}
 
     if len(by_name(target)) != len(target) or not target:
-        return [_merge(t, None, v) if same else t
-                for t, v, same in zip(target, live, [len(target) == len(live)] * len(target),
-                                      strict=False)] if len(target) == len(live) else target  # fmt: skip
+        return (
+            [
+                _merge(t, None, v) if same else t
+                for t, v, same in zip(
+                    target, live, [len(target) == len(live)] * len(target), strict=False
+                )
+            ]
+            if len(target) == len(live)
+            else target
+        )
     before, now = by_name(last), by_name(live)
     return [_merge(item, before.get(item["name"]), now.get(item["name"])) for item in target]
 

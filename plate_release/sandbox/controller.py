@@ -136,9 +136,7 @@ class Controller:
         self.cache = ClusterCache(world, self._live_changed)
         running = asyncio.Event()
         running.set()
-        self.parts = Parts(
-            self.apps, self.cache, renderer, projects, clock, running, Events(world)
-        )
+        self.parts = Parts(self.apps, self.cache, renderer, projects, clock, running, Events(world))
         self.workers: dict[Ref, Worker] = {}
         world.subscribe(self._noticed)
 

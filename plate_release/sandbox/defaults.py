@@ -8,19 +8,27 @@ from typing import Any
 from plate_release.sandbox.world import Object
 
 TOLERATIONS = [
-    {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute",
-     "tolerationSeconds": 300}
+    {
+        "key": f"node.kubernetes.io/{key}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 300,
+    }
     for key in ("not-ready", "unreachable")
-]  # fmt: skip
+]
 
 
 def defaulted(obj: Object) -> Object:
     """Return the object as the API server would store it."""
     obj = copy.deepcopy(obj)
     fill = {
-        "Deployment": _deployment, "StatefulSet": _stateful_set, "DaemonSet": _daemon_set,
-        "Job": _job, "Service": _service, "Pod": _pod,
-    }.get(obj["kind"])  # fmt: skip
+        "Deployment": _deployment,
+        "StatefulSet": _stateful_set,
+        "DaemonSet": _daemon_set,
+        "Job": _job,
+        "Service": _service,
+        "Pod": _pod,
+    }.get(obj["kind"])
     if fill:
         fill(obj)
     return obj
@@ -69,15 +77,27 @@ def _daemon_set(obj: Object) -> None:
 
 def _job(obj: Object) -> None:
     spec = obj["spec"]
-    _defaults(spec, parallelism=1, completions=1, backoffLimit=6, completionMode="NonIndexed",
-              suspend=False)  # fmt: skip
+    _defaults(
+        spec,
+        parallelism=1,
+        completions=1,
+        backoffLimit=6,
+        completionMode="NonIndexed",
+        suspend=False,
+    )
     _pod_spec(spec["template"]["spec"])
 
 
 def _service(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
-    _defaults(spec, type="ClusterIP", sessionAffinity="None", internalTrafficPolicy="Cluster",
-              ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")  # fmt: skip
+    _defaults(
+        spec,
+        type="ClusterIP",
+        sessionAffinity="None",
+        internalTrafficPolicy="Cluster",
+        ipFamilies=["IPv4"],
+        ipFamilyPolicy="SingleStack",
+    )
     for port in spec.get("ports") or ():
         _defaults(port, protocol="TCP", targetPort=port.get("port"))
     if spec["type"] != "ExternalName" and "clusterIP" not in spec:
@@ -94,10 +114,20 @@ def _pod(obj: Object) -> None:
 def _pod_spec(spec: Object) -> None:
     for container in (*spec.get("containers", ()), *spec.get("initContainers", ())):
         latest = container.get("image", "").rpartition(":")[2] == "latest"
-        _defaults(container, resources={}, terminationMessagePath="/dev/termination-log",
-                  terminationMessagePolicy="File",
-                  imagePullPolicy="Always" if latest else "IfNotPresent")  # fmt: skip
+        _defaults(
+            container,
+            resources={},
+            terminationMessagePath="/dev/termination-log",
+            terminationMessagePolicy="File",
+            imagePullPolicy="Always" if latest else "IfNotPresent",
+        )
         for port in container.get("ports") or ():
             port.setdefault("protocol", "TCP")
-    _defaults(spec, restartPolicy="Always", terminationGracePeriodSeconds=30,
-              dnsPolicy="ClusterFirst", securityContext={}, schedulerName="default-scheduler")  # fmt: skip
+    _defaults(
+        spec,
+        restartPolicy="Always",
+        terminationGracePeriodSeconds=30,
+        dnsPolicy="ClusterFirst",
+        securityContext={},
+        schedulerName="default-scheduler",
+    )

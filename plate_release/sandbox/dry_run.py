@@ -17,21 +17,29 @@ def dry_run(world: World, ref: Ref, body: Object) -> tuple[int, Object]:
     unknown = sorted(set(body) - FIELDS)
     if unknown:
         raise Status(
-            500, "", f"failed to create typed patch object (/{ref.name}; "
+            500,
+            "",
+            f"failed to create typed patch object (/{ref.name}; "
             f"{body['apiVersion']}, Kind={ref.kind}): .{unknown[0]}: field not declared in schema",
             {},
-        )  # fmt: skip
+        )
     obj = copy.deepcopy(body)
     if ref.namespace:
         obj["metadata"]["namespace"] = ref.namespace
     refused = refusal(world, obj)
     if refused:
-        causes = [{"reason": "FieldValueInvalid", "message": c.message, "field": c.field}
-                  for c in refused.causes]  # fmt: skip
+        causes = [
+            {"reason": "FieldValueInvalid", "message": c.message, "field": c.field}
+            for c in refused.causes
+        ]
         details: Object = {"name": ref.name}
         if group_of(obj):
             details["group"] = group_of(obj)
-        raise Status(refused.status, refused.reason, refused.message,
-                     details | {"kind": ref.kind, "causes": causes})  # fmt: skip
+        raise Status(
+            refused.status,
+            refused.reason,
+            refused.message,
+            details | {"kind": ref.kind, "causes": causes},
+        )
     live = world.get(ref)
     return (200 if live else 201), merged(obj, live)

@@ -4,9 +4,13 @@ import itertools
 
 from plate_release.sandbox.world import Object, World
 
-REPORTERS = {"Pod": "default-scheduler", "ReplicaSet": "replicaset-controller",
-             "Deployment": "deployment-controller", "Job": "job-controller",
-             "Application": "argocd-application-controller"}  # fmt: skip
+REPORTERS = {
+    "Pod": "default-scheduler",
+    "ReplicaSet": "replicaset-controller",
+    "Deployment": "deployment-controller",
+    "Job": "job-controller",
+    "Application": "argocd-application-controller",
+}
 
 
 class Events:
@@ -26,23 +30,31 @@ class Events:
 
     def _say(self, kind: str, about: Object, reason: str, message: str) -> None:
         meta, now = about["metadata"], self._world.clock.stamp()
-        self._world.create({
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": f"{meta['name']}.{next(self._number):x}",
-                         "namespace": meta.get("namespace") or "default"},
-            "involvedObject": {"kind": about["kind"], "namespace": meta.get("namespace", ""),
-                               "name": meta["name"], "uid": meta["uid"],
-                               "apiVersion": about["apiVersion"],
-                               "resourceVersion": meta["resourceVersion"]},
-            "reason": reason,
-            "message": message,
-            "source": {"component": REPORTERS.get(about["kind"], "controllermanager")},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-            "type": kind,
-            "eventTime": None,
-            "reportingComponent": REPORTERS.get(about["kind"], "controllermanager"),
-            "reportingInstance": "",
-        })  # fmt: skip
+        self._world.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {
+                    "name": f"{meta['name']}.{next(self._number):x}",
+                    "namespace": meta.get("namespace") or "default",
+                },
+                "involvedObject": {
+                    "kind": about["kind"],
+                    "namespace": meta.get("namespace", ""),
+                    "name": meta["name"],
+                    "uid": meta["uid"],
+                    "apiVersion": about["apiVersion"],
+                    "resourceVersion": meta["resourceVersion"],
+                },
+                "reason": reason,
+                "message": message,
+                "source": {"component": REPORTERS.get(about["kind"], "controllermanager")},
+                "firstTimestamp": now,
+                "lastTimestamp": now,
+                "count": 1,
+                "type": kind,
+                "eventTime": None,
+                "reportingComponent": REPORTERS.get(about["kind"], "controllermanager"),
+                "reportingInstance": "",
+            }
+        )

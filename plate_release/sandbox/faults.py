@@ -4,11 +4,13 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 Kind = Literal["answer", "reset", "hang", "cut", "silent"]
 LINGER = struct.pack("ii", 1, 0)

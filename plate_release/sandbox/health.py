@@ -48,7 +48,11 @@ def _deployment(obj: Object) -> Health:
         return _waiting("observed deployment generation less than desired generation")
     if any(c["reason"] == "ProgressDeadlineExceeded" for c in status.get("conditions", ())):
         return Health("Degraded", f'Deployment "{name}" exceeded its progress deadline')
-    updated, wanted = status.get("updatedReplicas", 0), spec["replicas"]
+    return _rolled(status, spec["replicas"])
+
+
+def _rolled(status: Object, wanted: int) -> Health:
+    updated = status.get("updatedReplicas", 0)
     if updated < wanted:
         return _waiting(f"{updated} out of {wanted} new replicas have been updated...")
     if status.get("replicas", 0) > updated:
@@ -80,8 +84,11 @@ def _stateful_set(obj: Object) -> Health:
         return Health("Progressing", f"Waiting for {missing} pods to be ready...")
     if status.get("updateRevision") != status.get("currentRevision"):
         pods, revision = status.get("updatedReplicas", 0), status.get("updateRevision")
-        return Health("Progressing", "waiting for statefulset rolling update to complete "
-                      f"{pods} pods at revision {revision}...")  # fmt: skip
+        return Health(
+            "Progressing",
+            "waiting for statefulset rolling update to complete "
+            f"{pods} pods at revision {revision}...",
+        )
     return HEALTHY
 
 
@@ -94,8 +101,11 @@ def _daemon_set(obj: Object) -> Health:
     wanted, name = status.get("desiredNumberScheduled", 0), obj["metadata"]["name"]
     for key, what in (("updatedNumberScheduled", "updated"), ("numberAvailable", "available")):
         if status.get(key, 0) < wanted:
-            return Health("Progressing", f'Waiting for daemon set "{name}" rollout to finish: '
-                          f"{status.get(key, 0)} of {wanted} pods are {what}...")  # fmt: skip
+            return Health(
+                "Progressing",
+                f'Waiting for daemon set "{name}" rollout to finish: '
+                f"{status.get(key, 0)} of {wanted} pods are {what}...",
+            )
     return HEALTHY
 
 
@@ -160,8 +170,9 @@ def _autoscaler(obj: Object) -> Health:
     for condition in conditions:
         if condition.get("reason", "").startswith(bad):
             return Health("Degraded", condition.get("message", ""))
-    able = any(c["type"] in ("AbleToScale", "ScalingLimited") and c["status"] == "True"
-               for c in conditions)  # fmt: skip
+    able = any(
+        c["type"] in ("AbleToScale", "ScalingLimited") and c["status"] == "True" for c in conditions
+    )
     return HEALTHY if able else Health("Progressing", "Waiting to Autoscale")
 
 

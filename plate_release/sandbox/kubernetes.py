@@ -1,12 +1,9 @@
 """The cluster's API: the subset of Kubernetes' that this tool uses."""
 
-import asyncio
 import base64
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 from starlette.applications import Starlette
@@ -15,22 +12,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from plate_release.sandbox.admission import KINDS
-from plate_release.sandbox.answers import Lines, answer, plain
+from plate_release.sandbox.answers import answer, plain
 from plate_release.sandbox.defaults import defaulted
+from plate_release.sandbox.discovery import discovery_routes
 from plate_release.sandbox.dry_run import dry_run
-from plate_release.sandbox.shapes import selects
-from plate_release.sandbox.status import Status, already_exists, expired, forbidden, not_found
+from plate_release.sandbox.status import Status, already_exists, forbidden, not_found
 from plate_release.sandbox.syncing import ensure_namespace
-from plate_release.sandbox.world import Change, Object, Ref, World
+from plate_release.sandbox.watching import selected, watch
+from plate_release.sandbox.world import Object, Ref, World
 
-PLURALS = {(group, plural): (kind, version, namespaced)
-           for (group, kind), (plural, version, namespaced) in KINDS.items()}  # fmt: skip
-VERSION = {"major": "1", "minor": "36", "emulationMajor": "1", "emulationMinor": "36",
-           "minCompatibilityMajor": "1", "minCompatibilityMinor": "35", "gitVersion": "v1.36.1",
-           "gitCommit": "", "gitTreeState": "", "buildDate": "1970-01-01T00:00:00Z",
-           "goVersion": "go1.26.8", "compiler": "gc", "platform": "linux/amd64"}  # fmt: skip
+PLURALS = {
+    (group, plural): (kind, version, namespaced)
+    for (group, kind), (plural, version, namespaced) in KINDS.items()
+}
 READS = {"get", "list", "watch"}
-BOOKMARK = 60.0
 
 
 class Kubernetes:
@@ -50,17 +45,15 @@ class Kubernetes:
         core, group = "/api/v1", "/apis/{group}/{version}"
         namespaced = "/namespaces/{namespace}/{plural}"
         routes = [
-            Route("/version", self._version),
-            Route("/api", self._api),
-            Route("/apis", self._groups),
-            Route("/api/v1", self._resources),
-            Route("/apis/{group}/{version}", self._resources),
-            Route("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", self._review,
-                  methods=["POST"]),
-            Route("/apis/authentication.k8s.io/v1/selfsubjectreviews", self._who,
-                  methods=["POST"]),
+            *discovery_routes(),
+            Route(
+                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                self._review,
+                methods=["POST"],
+            ),
+            Route("/apis/authentication.k8s.io/v1/selfsubjectreviews", self._who, methods=["POST"]),
             Route("/api/v1/namespaces/{namespace}/pods/{name}/log", self._log),
-        ]  # fmt: skip
+        ]
         for base in (core, group):
             for path in (namespaced, "/{plural}"):
                 routes += [
@@ -72,13 +65,27 @@ class Kubernetes:
 
     def write_config(self, path: Path, url: str) -> None:
         """Write a kubeconfig that reaches this cluster as its administrator."""
-        path.write_text(yaml.safe_dump({
-            "apiVersion": "v1", "kind": "Config", "current-context": "sandbox",
-            "clusters": [{"name": "sandbox", "cluster": {"server": url}}],
-            "users": [{"name": "admin", "user": {"token": self.token}}],
-            "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": "admin",
-                                                         "namespace": "default"}}],
-        }))  # fmt: skip
+        path.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "sandbox",
+                    "clusters": [{"name": "sandbox", "cluster": {"server": url}}],
+                    "users": [{"name": "admin", "user": {"token": self.token}}],
+                    "contexts": [
+                        {
+                            "name": "sandbox",
+                            "context": {
+                                "cluster": "sandbox",
+                                "user": "admin",
+                                "namespace": "default",
+                            },
+                        }
+                    ],
+                }
+            )
+        )
         path.chmod(0o600)
 
     def _user(self, request: Request) -> str:
@@ -90,7 +97,7 @@ class Kubernetes:
             raise Status(401, "Unauthorized", "Unauthorized", {})
         return user
 
-    def _may(self, user: str, verb: str, group: str, plural: str) -> bool:
+    def _may(self, user: str, verb: str, plural: str) -> bool:
         if (verb, plural) in self.denied:
             return False
         return user == "admin" or (user == "viewer" and verb in READS and plural == "namespaces")
@@ -104,7 +111,7 @@ class Kubernetes:
         if found is None or request.path_params.get("version", "v1") != found[1]:
             raise Status(404, "", "404 page not found", {})
         user = self._user(request)
-        if not self._may(user, verb, group, plural):
+        if not self._may(user, verb, plural):
             name = request.path_params.get("name", "")
             raise forbidden(user, verb, group, plural, namespace, name)
         return group, found[0], plural, namespace
@@ -116,8 +123,8 @@ class Kubernetes:
         group, kind, _, namespace = self._what(request, "watch" if watching else "list")
         where = namespace if "namespace" in request.path_params else None
         if watching:
-            return self._watch(request, group, kind, where)
-        found = [o for o in self._world.of_kind(group, kind, where) if _selected(request, o)]
+            return watch(self._world, request, group, kind, where)
+        found = [o for o in self._world.of_kind(group, kind, where) if selected(request, o)]
         return self._page(request, group, kind, found)
 
     def _page(self, request: Request, group: str, kind: str, found: list[Object]) -> Response:
@@ -127,13 +134,25 @@ class Kubernetes:
         meta: Object = {"resourceVersion": str(self._world.revision)}
         end = start + limit if limit else len(found)
         if end < len(found):
-            meta |= {"continue": base64.urlsafe_b64encode(json.dumps({"start": end}).encode())
-                     .decode().rstrip("="), "remainingItemCount": len(found) - end}  # fmt: skip
+            meta |= {
+                "continue": base64.urlsafe_b64encode(json.dumps({"start": end}).encode())
+                .decode()
+                .rstrip("="),
+                "remainingItemCount": len(found) - end,
+            }
         version = KINDS[group, kind][1]
-        items = [{k: v for k, v in obj.items() if k not in ("apiVersion", "kind")}
-                 for obj in found[start:end]]  # fmt: skip
-        return answer({"kind": f"{kind}List", "apiVersion": f"{group}/{version}" if group else "v1",
-                       "metadata": meta, "items": items})  # fmt: skip
+        items = [
+            {k: v for k, v in obj.items() if k not in ("apiVersion", "kind")}
+            for obj in found[start:end]
+        ]
+        return answer(
+            {
+                "kind": f"{kind}List",
+                "apiVersion": f"{group}/{version}" if group else "v1",
+                "metadata": meta,
+                "items": items,
+            }
+        )
 
     async def _one(self, request: Request) -> Response:
         verb = {"GET": "get", "PATCH": "patch", "DELETE": "delete"}[request.method]
@@ -151,8 +170,12 @@ class Kubernetes:
     async def _patch(self, request: Request, ref: Ref) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0]
         if kind != "application/apply-patch+yaml" or request.query_params.get("dryRun") != "All":
-            raise Status(501, "NotImplemented", "the sandbox only follows server-side apply with "
-                         "dryRun=All", {})  # fmt: skip
+            raise Status(
+                501,
+                "NotImplemented",
+                "the sandbox only follows server-side apply with dryRun=All",
+                {},
+            )
         body = yaml.safe_load(await request.body())
         status, obj = dry_run(self._world, ref, body)
         return answer(obj, status)
@@ -177,106 +200,34 @@ class Kubernetes:
         body |= {"apiVersion": f"{group}/{version}" if group else version, "kind": kind}
         return answer(self._world.create(defaulted(body)), 201)
 
-    def _watch(self, request: Request, group: str, kind: str, namespace: str | None) -> Response:
-        query = request.query_params
-        asked = query.get("resourceVersion") or "0"
-        start = int(asked) if asked.isdigit() else 0
-        past = list(self._world.since(start) or ()) if start else []
-        gone = start and (self._world.since(start) is None)
-        bookmarks = query.get("allowWatchBookmarks") in ("1", "true")
-        seconds = float(query.get("timeoutSeconds") or 0)
-        initial = [] if start else self._world.of_kind(group, kind, namespace)
-
-        def wanted(change: Change) -> bool:
-            ref = change.ref
-            return (ref.group, ref.kind) == (group, kind) and (
-                namespace is None or ref.namespace == namespace
-            ) and _selected(request, change.object)  # fmt: skip
-
-        async def lines() -> AsyncIterator[Object]:
-            if gone:
-                yield {"type": "ERROR", "object": expired(start, self._world.oldest).wire()}
-                return
-            for obj in initial:
-                if _selected(request, obj):
-                    yield {"type": "ADDED", "object": obj}
-            for change in past:
-                if wanted(change):
-                    yield {"type": change.kind, "object": change.object}
-            async for each in self._follow(wanted, group, kind, bookmarks, seconds):
-                yield each
-
-        return Lines(lines(), wrap=False)
-
-    async def _follow(
-        self, wanted: Any, group: str, kind: str, bookmarks: bool, seconds: float
-    ) -> AsyncIterator[Object]:
-        queue: asyncio.Queue[Change | None] = asyncio.Queue()
-        stop = self._world.subscribe(lambda c: queue.put_nowait(c) if wanted(c) else None)
-        clock = self._world.clock
-        end = clock.later(seconds, queue.put_nowait, None) if seconds else None
-        version = KINDS[group, kind][1]
-        try:
-            while True:
-                mark = clock.later(BOOKMARK, queue.put_nowait, BOOKMARKED) if bookmarks else None
-                change = await queue.get()
-                if mark:
-                    mark.cancel()
-                if change is None:
-                    return
-                if change is BOOKMARKED:
-                    meta = {"resourceVersion": str(self._world.revision), "creationTimestamp": None}
-                    api = f"{group}/{version}" if group else version
-                    yield {"type": "BOOKMARK",
-                           "object": {"kind": kind, "apiVersion": api, "metadata": meta}}  # fmt: skip
-                else:
-                    yield {"type": change.kind, "object": change.object}
-        finally:
-            stop()
-            if end:
-                end.cancel()
-
-    async def _version(self, request: Request) -> Response:
-        del request
-        return answer(VERSION)
-
-    async def _api(self, request: Request) -> Response:
-        del request
-        return answer({"kind": "APIVersions", "versions": ["v1"],
-                       "serverAddressByClientCIDRs": []})  # fmt: skip
-
-    async def _groups(self, request: Request) -> Response:
-        del request
-        groups = sorted({(g, v) for (g, _), (_, v, _) in KINDS.items() if g})
-        items = [{"name": g, "versions": [{"groupVersion": f"{g}/{v}", "version": v}],
-                  "preferredVersion": {"groupVersion": f"{g}/{v}", "version": v}}
-                 for g, v in groups]  # fmt: skip
-        return answer({"kind": "APIGroupList", "apiVersion": "v1", "groups": items})
-
-    async def _resources(self, request: Request) -> Response:
-        group = request.path_params.get("group", "")
-        version = request.path_params.get("version", "v1")
-        found = list(_resources_of(group, version))
-        if not found:
-            return plain("404 page not found", 404)
-        name = f"{group}/{version}" if group else "v1"
-        return answer({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name,
-                       "resources": found})  # fmt: skip
-
     async def _review(self, request: Request) -> Response:
         user, body = self._user(request), await request.json()
         asked = body["spec"].get("resourceAttributes", {})
-        allowed = self._may(user, asked.get("verb", ""), asked.get("group", ""),
-                            asked.get("resource", ""))  # fmt: skip
-        return answer({"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
-                       "metadata": {}, "spec": body["spec"], "status": {"allowed": allowed}}, 201)  # fmt: skip
+        allowed = self._may(user, asked.get("verb", ""), asked.get("resource", ""))
+        return answer(
+            {
+                "kind": "SelfSubjectAccessReview",
+                "apiVersion": "authorization.k8s.io/v1",
+                "metadata": {},
+                "spec": body["spec"],
+                "status": {"allowed": allowed},
+            },
+            201,
+        )
 
     async def _who(self, request: Request) -> Response:
         user = self._user(request)
         info = {"username": user, "uid": user, "groups": [f"{user}s", "system:authenticated"]}
         meta = {"creationTimestamp": self._world.clock.stamp()}
-        return answer({"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1",
-                       "metadata": meta, "status": {"userInfo": info}}, 201)  # fmt: skip
+        return answer(
+            {
+                "kind": "SelfSubjectReview",
+                "apiVersion": "authentication.k8s.io/v1",
+                "metadata": meta,
+                "status": {"userInfo": info},
+            },
+            201,
+        )
 
     async def _log(self, request: Request) -> Response:
         request.path_params["plural"] = "pods"
@@ -287,52 +238,39 @@ class Kubernetes:
         raise Status(500, "", "no preferred addresses found; known addresses: []", {})
 
 
-BOOKMARKED = Change("MODIFIED", 0, Ref("", "", "", ""), {})
-
-
-def _resources_of(group: str, version: str) -> Iterator[Object]:
-    verbs = ["create", "delete", "get", "list", "patch", "watch"]
-    for (each, kind), (plural, its, namespaced) in KINDS.items():
-        if (each, its) == (group, version):
-            yield {"name": plural, "singularName": kind.lower(), "namespaced": namespaced,
-                   "kind": kind, "verbs": verbs}  # fmt: skip
-
-
-def _selected(request: Request, obj: Object) -> bool:
-    query = request.query_params
-    fields = query.get("fieldSelector", "")
-    for term in filter(None, fields.split(",")):
-        path, _, value = term.replace("==", "=").partition("=")
-        negated = path.endswith("!")
-        found: Any = obj
-        for key in path.rstrip("!").split("."):
-            found = found.get(key) if isinstance(found, dict) else None
-        if (str(found or "") == value) is negated:
-            return False
-    return selects(query.get("labelSelector", ""), obj)
-
-
 def _continued(token: str) -> int:
     try:
         text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         return int(json.loads(text)["start"])
     except (ValueError, KeyError, TypeError):
-        raise Status(400, "BadRequest", "invalid continue token: continue key is not valid: "
-                     "invalid character '\u00ae' looking for beginning of value", {}) from None  # fmt: skip
+        raise Status(
+            400,
+            "BadRequest",
+            "invalid continue token: continue key is not valid: "
+            "invalid character '\u00ae' looking for beginning of value",
+            {},
+        ) from None
 
 
 def _node() -> Object:
     return {
-        "apiVersion": "v1", "kind": "Node",
+        "apiVersion": "v1",
+        "kind": "Node",
         "metadata": {"name": "node-0", "labels": {"kubernetes.io/hostname": "node-0"}},
         "spec": {},
         "status": {
             "capacity": {"cpu": "64", "memory": "256Gi", "pods": "1000"},
             "allocatable": {"cpu": "64", "memory": "256Gi", "pods": "1000"},
-            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady",
-                            "message": "kubelet is posting ready status"}],
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True",
+                    "reason": "KubeletReady",
+                    "message": "kubelet is posting ready status",
+                }
+            ],
         },
-    }  # fmt: skip
+    }
 
 
 async def _nothing(request: Request, error: Exception) -> Response:

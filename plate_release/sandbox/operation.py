@@ -101,11 +101,15 @@ class Operation:
             return Ended("Succeeded", "successfully synced (all tasks run)")
         created = self._namespace(app.spec.destination.namespace, sync)
         attempt = Attempt(
-            self._parts.apps.world, self._parts.cache, tasks, prune=bool(sync.get("prune")),
+            self._parts.apps.world,
+            self._parts.cache,
+            tasks,
+            prune=bool(sync.get("prune")),
             pace=self._parts.cache.pace(app.spec.destination.namespace).apply,
             report=lambda message, done: self._report(message, [*created, *done]),
-            terminated=self._terminated, stirred=self._stirred,
-        )  # fmt: skip
+            terminated=self._terminated,
+            stirred=self._stirred,
+        )
         ended = await attempt.run()
         self._tasks = [*created, *attempt.done]
         return ended
@@ -148,11 +152,15 @@ class Operation:
         finished = self._clock.stamp()
         due = parse(finished) + delay
         when = datetime.fromtimestamp(due, UTC).strftime("%I:%M%p").lstrip("0")
-        self._write(self._state() | {
-            "message": f"{ended.message}. Retrying attempt #{retries} at {when}.",
-            "syncResult": self._result(self._tasks), "finishedAt": finished,
-            "retryCount": retries,
-        })  # fmt: skip
+        self._write(
+            self._state()
+            | {
+                "message": f"{ended.message}. Retrying attempt #{retries} at {when}.",
+                "syncResult": self._result(self._tasks),
+                "finishedAt": finished,
+                "retryCount": retries,
+            }
+        )
         timer = self._clock.later(due - self._clock.now() + WRITE, self._stirred.set)
         while self._clock.now() < due and not self._terminated():
             self._stirred.clear()
@@ -172,9 +180,11 @@ class Operation:
             await self._clock.sleep(WRITE)
         retried = f" (retried {retries} times)." if retries else ""
         state = self._state() | {
-            "phase": ended.phase, "message": ended.message + retried,
-            "syncResult": self._result(self._tasks), "finishedAt": self._clock.stamp(),
-        }  # fmt: skip
+            "phase": ended.phase,
+            "message": ended.message + retried,
+            "syncResult": self._result(self._tasks),
+            "finishedAt": self._clock.stamp(),
+        }
 
         def put(obj: Object) -> None:
             obj["status"]["operationState"] = state
@@ -197,8 +207,14 @@ class Operation:
         fields = revision_fields(obj["spec"], revisions_in(operation["sync"]))
         if "revisions" in fields:
             fields["source"] = {"repoURL": ""}
-        entry = fields | source_fields(obj["spec"]) | {
-            "deployedAt": finished, "id": history[-1]["id"] + 1 if history else 0,
-            "deployStartedAt": self._started, "initiatedBy": operation.get("initiatedBy", {}),
-        }  # fmt: skip
+        entry = (
+            fields
+            | source_fields(obj["spec"])
+            | {
+                "deployedAt": finished,
+                "id": history[-1]["id"] + 1 if history else 0,
+                "deployStartedAt": self._started,
+                "initiatedBy": operation.get("initiatedBy", {}),
+            }
+        )
         self._parts.apps.status(self._ref, history=[*history, entry][-SHOWN_HISTORY:])

@@ -1,12 +1,14 @@
 """How the sandbox's pods behave: a script of statuses, steered by words in an image's tag."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plate_release.sandbox.events import Events
 from plate_release.sandbox.world import Object, Ref, World, ref_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NODE = "node-0"
 CAPACITY_MILLICPU = 64000
@@ -55,15 +57,26 @@ def script(word: str, *, job: bool, now: str) -> tuple[Step, ...]:
     scripts = {
         "slow": (Step(SLOW, "Running", running, ready=True),),
         "never": (Step(READY, "Running", running),),
-        "bad": (Step(READY, "Pending", _waiting("ErrImagePull", pull)),
-                Step(BACKOFF, "Pending", _waiting("ImagePullBackOff", "Back-off pulling image"))),
-        "cfgerr": (Step(READY, "Pending", _waiting("CreateContainerConfigError",
-                                                   'secret "plate-missing" not found')),),
-        "oom": (Step(READY, "Running", {"terminated": oom}),
-                Step(BACKOFF, "Running", loop, restarts=1, last={"terminated": oom})),
-        "crash": (Step(READY, "Running", running, ready=True),
-                  Step(CRASH, "Running", loop, restarts=1, last={"terminated": died})),
-    }  # fmt: skip
+        "bad": (
+            Step(READY, "Pending", _waiting("ErrImagePull", pull)),
+            Step(BACKOFF, "Pending", _waiting("ImagePullBackOff", "Back-off pulling image")),
+        ),
+        "cfgerr": (
+            Step(
+                READY,
+                "Pending",
+                _waiting("CreateContainerConfigError", 'secret "plate-missing" not found'),
+            ),
+        ),
+        "oom": (
+            Step(READY, "Running", {"terminated": oom}),
+            Step(BACKOFF, "Running", loop, restarts=1, last={"terminated": oom}),
+        ),
+        "crash": (
+            Step(READY, "Running", running, ready=True),
+            Step(CRASH, "Running", loop, restarts=1, last={"terminated": died}),
+        ),
+    }
     return scripts.get(word, (Step(READY, "Running", running, ready=True),))
 
 
@@ -113,8 +126,12 @@ class Kubelet:
 
     def _schedule(self, pod: Object, now: str) -> None:
         pod["spec"]["nodeName"] = NODE
-        scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None,
-                     "lastTransitionTime": now}  # fmt: skip
+        scheduled = {
+            "type": "PodScheduled",
+            "status": "True",
+            "lastProbeTime": None,
+            "lastTransitionTime": now,
+        }
         pod["status"] |= {"conditions": [scheduled]}
 
     def _unschedulable(self, ref: Ref, now: str) -> None:
@@ -122,9 +139,15 @@ class Kubelet:
             "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: "
             "0/1 nodes are available: 1 Preemption is not helpful for scheduling."
         )
-        condition = {"type": "PodScheduled", "observedGeneration": 1, "status": "False",
-                     "lastProbeTime": None, "lastTransitionTime": now, "reason": "Unschedulable",
-                     "message": message}  # fmt: skip
+        condition = {
+            "type": "PodScheduled",
+            "observedGeneration": 1,
+            "status": "False",
+            "lastProbeTime": None,
+            "lastTransitionTime": now,
+            "reason": "Unschedulable",
+            "message": message,
+        }
         pod = self._world.change(ref, lambda obj: obj["status"].update(conditions=[condition]))
         if pod:
             self._events.warning(pod, "FailedScheduling", message)
@@ -156,9 +179,13 @@ class Kubelet:
         status["phase"] = step.phase
         status["conditions"] = [
             _condition(kind, value, old.get(kind), now)
-            for kind, value in (("Initialized", True), ("PodScheduled", True), ("Ready", ready),
-                                ("ContainersReady", ready))
-        ]  # fmt: skip
+            for kind, value in (
+                ("Initialized", True),
+                ("PodScheduled", True),
+                ("Ready", ready),
+                ("ContainersReady", ready),
+            )
+        ]
         if step.phase == "Running" and "podIP" not in status:
             address = f"10.0.0.{next(self._addresses) % 250 + 1}"
             status |= {"podIP": address, "podIPs": [{"ip": address}], "startTime": now}

@@ -135,9 +135,13 @@ class Reconciliation:
             return ""
         now = self._parts.clock.now()
         decision = autosync.decide(
-            app, obj, comparison.resources, comparison.revisions, now=now,
+            app,
+            obj,
+            comparison.resources,
+            comparison.revisions,
+            now=now,
             allowed=self._parts.projects.can_sync(obj, now, manual=False),
-        )  # fmt: skip
+        )
         match decision:
             case None:
                 pass
@@ -172,8 +176,11 @@ class Reconciliation:
         kinds: Object = {"sourceType": None, "sourceTypes": None}
         if known:
             many = is_multi(spec)
-            kinds |= {"sourceTypes": list(comparison.source_types)} if many else {
-                "sourceType": comparison.source_types[0]}  # fmt: skip
+            kinds |= (
+                {"sourceTypes": list(comparison.source_types)}
+                if many
+                else {"sourceType": comparison.source_types[0]}
+            )
         return {
             "resources": [r.wire(_sync_of(r, known)) for r in comparison.resources],
             "sync": sync,
@@ -225,8 +232,9 @@ def _condition(kind: str, message: str) -> Object:
 
 def _dated(conditions: list[Object], old: list[Object], now: str) -> list[Object]:
     before = {(c["type"], c["message"]): c["lastTransitionTime"] for c in old}
-    return [c | {"lastTransitionTime": before.get((c["type"], c["message"]), now)}
-            for c in conditions]  # fmt: skip
+    return [
+        c | {"lastTransitionTime": before.get((c["type"], c["message"]), now)} for c in conditions
+    ]
 
 
 def _health(resources: list[Resource], old: Object, now: str) -> Object:

@@ -1,13 +1,10 @@
 """Argo CD's repository server, second half: an Application's sources, rendered by real helm."""
 
 import asyncio
-import hashlib
-import json
 import os
 import shutil
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -17,18 +14,27 @@ from plate_release.application import Application, HelmOptions, Source
 from plate_release.sandbox.applications import NAMESPACE
 from plate_release.sandbox.cache import TRACKING
 from plate_release.sandbox.clock import Clock
+from plate_release.sandbox.helm import arguments, inside, rendering_key, value_files
 from plate_release.sandbox.source import Repositories, SourceError, run
 from plate_release.sandbox.world import Object, group_of
 
-KUBE_VERSION = "1.36.1"
 HELM_COST = 0.1
 UNAVAILABLE = (
-    'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: '
-    'dial tcp 127.0.0.1:8081: connect: connection refused"'
+    'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while '
+    'dialing: dial tcp 127.0.0.1:8081: connect: connection refused"'
 )
 KEPT = 2000
-CLUSTER_WIDE = frozenset({"Namespace", "ClusterRole", "ClusterRoleBinding", "StorageClass",
-                          "CustomResourceDefinition", "PriorityClass", "PersistentVolume"})  # fmt: skip
+CLUSTER_WIDE = frozenset(
+    {
+        "Namespace",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "StorageClass",
+        "CustomResourceDefinition",
+        "PriorityClass",
+        "PersistentVolume",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ class Renderer:
         if source.ref and not source.path:
             return "", ""
         tree = await self.repositories.files(source.repo_url, revisions[index])
-        folder = _inside(tree, source.path)
+        folder = inside(tree, source.path)
         if not folder.is_dir():
             raise SourceError(
                 f"rpc error: code = Unknown desc = {source.path}: app path does not exist"
@@ -113,10 +119,10 @@ class Renderer:
         self, app: Application, source: Source, folder: Path, trees: dict[str, Path]
     ) -> str:
         options = source.helm or HelmOptions()
-        files = _value_files(options, folder, trees)
-        argv, shown = _arguments(app, options, files, trees[""])
+        files = value_files(options, folder, trees)
+        argv, shown = arguments(app, options, files, trees[""])
         inline = options.values_object if options.values_object is not None else options.values
-        key = _key(folder, files, argv, inline)
+        key = rendering_key(folder, files, argv, inline)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
@@ -169,97 +175,7 @@ def _followed(source: Source) -> None:
 
 
 def _unsupported(what: str) -> SourceError:
-    return SourceError(
-        f"rpc error: code = Unimplemented desc = the sandbox cannot follow {what}"
-    )  # fmt: skip
-
-
-def _inside(tree: Path, path: str) -> Path:
-    folder = (tree / path).resolve()
-    if not folder.is_relative_to(tree.resolve()):
-        raise SourceError(
-            f"rpc error: code = Unknown desc = {path}: app path is outside of repository root"
-        )
-    return folder
-
-
-def _value_files(options: HelmOptions, folder: Path, trees: dict[str, Path]) -> list[Path]:
-    found = []
-    for name in options.value_files:
-        first, _, rest = name.partition("/")
-        if first.startswith("$"):
-            if first[1:] not in trees:
-                raise SourceError(
-                    "rpc error: code = Unknown desc = error getting helm value files: "
-                    f"source referenced {first!r}, but no source has a 'ref' field defined"
-                )
-            path = trees[first[1:]] / rest
-            root = trees[first[1:]]
-        else:
-            path, root = (
-                (trees[""] / name.lstrip("/") if name[:1] == "/" else folder / name),
-                trees[""],
-            )
-        path = Path(os.path.normpath(path))
-        if not path.is_relative_to(root):
-            raise SourceError(
-                "rpc error: code = Unknown desc = error getting helm value files: "
-                f'value file "{name}" points to outside of repository root'
-            )
-        if path.exists() or not options.ignore_missing_value_files:
-            found.append(path)
-    return found
-
-
-def _arguments(
-    app: Application, options: HelmOptions, files: list[Path], tree: Path
-) -> tuple[list[str], list[str]]:
-    """Return helm's arguments, and those as Argo CD shows them in its errors."""
-    name = options.release_name or app.name
-    namespace = options.namespace or app.spec.destination.namespace
-    version = options.kube_version or KUBE_VERSION
-    argv = ["template", ".", "--name-template", name, "--namespace", namespace,
-            "--kube-version", version]  # fmt: skip
-    for parameter in options.parameters:
-        flag = "--set-string" if parameter.force_string else "--set"
-        argv += [flag, f"{parameter.name}={parameter.value.replace(',', chr(92) + ',')}"]
-    for file in options.file_parameters:
-        argv += ["--set-file", f"{file.name}={file.path}"]
-    shown = list(argv)
-    for path in files:
-        inner = path.relative_to(tree) if path.is_relative_to(tree) else path.name
-        argv += ["--values", str(path)]
-        shown += ["--values", f"<path to cached source>/{inner}"]
-    for each in options.api_versions:
-        argv += ["--api-versions", each]
-    if not options.skip_crds:
-        argv.append("--include-crds")
-    if options.skip_schema_validation:
-        argv.append("--skip-schema-validation")
-    if options.skip_tests:
-        argv.append("--skip-tests")
-    return argv, shown
-
-
-def _key(folder: Path, files: list[Path], argv: list[str], inline: Object | str) -> str:
-    """Name a rendering by all that goes into it.
-
-    A chart that nowhere says `Release` renders the same for every release name and namespace.
-    """
-    chart, speaks_of_release = _chart(folder)
-    values = [p.read_text(errors="replace") if p.is_file() else "" for p in files]
-    plain = [a for a in argv if a not in {str(p) for p in files}]
-    if not speaks_of_release:
-        plain = [a for a in plain if a not in (argv[3], argv[5])]
-    text = json.dumps([chart, values, plain, inline], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-@lru_cache(maxsize=1000)
-def _chart(folder: Path) -> tuple[str, bool]:
-    """Return a digest of a folder of a commit, which never changes, and whether it says Release."""
-    data = b"".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
-    return hashlib.sha256(data).hexdigest(), b"Release" in data
+    return SourceError(f"rpc error: code = Unimplemented desc = the sandbox cannot follow {what}")
 
 
 def _plain(folder: Path) -> str:
@@ -287,9 +203,11 @@ def _documents(text: str) -> list[Object]:
 def _owned(app: Application, obj: Object) -> Object:
     """Return the object in its namespace, marked as the Application's."""
     meta = obj.setdefault("metadata", {})
-    namespace = "" if obj["kind"] in CLUSTER_WIDE else meta.get("namespace") or (
-        app.spec.destination.namespace
-    )  # fmt: skip
+    namespace = (
+        ""
+        if obj["kind"] in CLUSTER_WIDE
+        else meta.get("namespace") or (app.spec.destination.namespace)
+    )
     if namespace:
         meta["namespace"] = namespace
     annotations = dict(meta.get("annotations") or {})

@@ -6,10 +6,9 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,7 +19,10 @@ from starlette.types import ASGIApp
 from plate_release.sandbox.admin import admin_app
 from plate_release.sandbox.answers import plain
 from plate_release.sandbox.api import Api
+from plate_release.sandbox.api_changes import Changes
 from plate_release.sandbox.api_details import Details, version
+from plate_release.sandbox.api_streams import Streams
+from plate_release.sandbox.api_sync import Syncs
 from plate_release.sandbox.applications import NAMESPACE
 from plate_release.sandbox.auth import Accounts
 from plate_release.sandbox.cache import Pace
@@ -36,7 +38,10 @@ from plate_release.sandbox.server import Server
 from plate_release.sandbox.shapes import NEW_STATUS
 from plate_release.sandbox.source import Repositories
 from plate_release.sandbox.workloads import Workloads
-from plate_release.sandbox.world import Object, Ref, World
+from plate_release.sandbox.world import Change, Object, Ref, World
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -49,9 +54,13 @@ class Sandbox:
     """
 
     def __init__(
-        self, *, factor: float = 1.0, argocd_port: int = 0, kubernetes_port: int = 0,
+        self,
+        *,
+        factor: float = 1.0,
+        argocd_port: int = 0,
+        kubernetes_port: int = 0,
         admin_port: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="plate-sandbox-"))
         self.clock = Clock(factor)
         self.world = World(self.clock)
@@ -67,9 +76,11 @@ class Sandbox:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Stop it and remove its files."""
         self.run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -110,7 +121,8 @@ class Sandbox:
         self.hub = Hub(self.world)
         api = Api(self.controller, self.accounts, self.hub)
         self._api = api
-        routes = [*api.routes(), *Details(api).routes()]
+        parts = api, Changes(api), Syncs(api), Streams(api), Details(api)
+        routes = [route for part in parts for route in part.routes()]
 
         async def nothing(request: Request, error: Exception) -> Response:
             del request, error
@@ -247,7 +259,12 @@ class Sandbox:
         """Do what `wait` does, on the sandbox's own thread."""
         ref = self.controller.apps.ref(name, namespace)
         moved = asyncio.Event()
-        stop = self.world.subscribe(lambda change: change.ref == ref and moved.set())
+
+        def noticed(change: Change) -> None:
+            if change.ref == ref:
+                moved.set()
+
+        stop = self.world.subscribe(noticed)
         try:
             while True:
                 obj = self.world.get(ref)

@@ -10,9 +10,13 @@ from plate_release.sandbox.sandbox import Sandbox
 
 
 def serve(
-    say: Callable[[str], object], *, repositories: Path, factor: float = 1.0,
-    argocd_port: int = 0, kubernetes_port: int = 0,
-) -> None:  # fmt: skip
+    say: Callable[[str], object],
+    *,
+    repositories: Path,
+    factor: float = 1.0,
+    argocd_port: int = 0,
+    kubernetes_port: int = 0,
+) -> None:
     """Serve Argo CD, the cluster and the bare repositories below a folder, until interrupted.
 
     say: is given `KEY=VALUE` lines: the environment that uses them, and `GITOPS_REPOSITORY` for

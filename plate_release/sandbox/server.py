@@ -31,13 +31,16 @@ class Server:
         bound = self._socket or self._bind(self.port)
         self._socket = None
         config = uvicorn.Config(
-            self._app, log_level="error", access_log=False, lifespan="off",
-            http=_protocol(self._connections), timeout_graceful_shutdown=1,
-        )  # fmt: skip
-        self._server = uvicorn.Server(config)
+            self._app,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            http=_protocol(self._connections),
+            timeout_graceful_shutdown=1,
+        )
+        self._server = _Announcing(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[bound]))
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0.005)
+        await self._server.ready.wait()
 
     async def stop(self) -> None:
         """Break every connection and refuse new ones."""
@@ -56,6 +59,16 @@ class Server:
         bound.bind(("127.0.0.1", port))
         bound.listen(1024)
         return bound
+
+
+class _Announcing(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
 
 
 def _protocol(connections: Connections) -> type[asyncio.Protocol]:

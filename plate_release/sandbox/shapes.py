@@ -12,14 +12,28 @@ NEW_STATUS: Object = {
     "sourceHydrator": {},
 }
 # What `fields` may name of an Application (server/application/application.go, appFields).
-LEAVES = frozenset({
-    "metadata.name", "metadata.namespace", "metadata.annotations", "metadata.labels",
-    "metadata.creationTimestamp", "metadata.deletionTimestamp", "spec", "status.sourceHydrator",
-    "status.sync.status", "status.sync.revision", "status.health", "status.summary",
-    "status.operationState.startedAt", "status.operationState.finishedAt",
-    "status.operationState.phase", "status.operationState.operation.sync", "status.resources",
-    "operation.sync",
-})  # fmt: skip
+LEAVES = frozenset(
+    {
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.annotations",
+        "metadata.labels",
+        "metadata.creationTimestamp",
+        "metadata.deletionTimestamp",
+        "spec",
+        "status.sourceHydrator",
+        "status.sync.status",
+        "status.sync.revision",
+        "status.health",
+        "status.summary",
+        "status.operationState.startedAt",
+        "status.operationState.finishedAt",
+        "status.operationState.phase",
+        "status.operationState.operation.sync",
+        "status.resources",
+        "operation.sync",
+    }
+)
 
 
 def shown(obj: Object) -> Object:

@@ -71,9 +71,8 @@ class Repositories:
             if candidate in refs:
                 return refs[candidate]
         raise SourceError(
-            "rpc error: code = Unknown desc = unable to resolve "
-            f"'{name}' to a commit SHA"
-        )  # fmt: skip
+            f"rpc error: code = Unknown desc = unable to resolve '{name}' to a commit SHA"
+        )
 
     async def files(self, url: str, commit: str) -> Path:
         """Return a folder with all files of a commit."""
@@ -88,7 +87,7 @@ class Repositories:
         await self._fetch(url, mirror, commit)
         tree = (await self._git(mirror, "rev-parse", f"{commit}^{{tree}}")).strip()
         target = self._folder / "trees" / tree
-        if not target.exists():
+        if _prepared(target):
             await self._export(mirror, commit, target)
         return target
 
@@ -129,8 +128,7 @@ class Repositories:
         return {name: commit for commit, name in lines}
 
     async def _fetch(self, url: str, mirror: Path, commit: str) -> None:
-        if not mirror.exists():
-            mirror.parent.mkdir(parents=True, exist_ok=True)
+        if _prepared(mirror):
             await run("git", "init", "-q", "--bare", str(mirror))
         code, _, _ = await run("git", "-C", str(mirror), "cat-file", "-e", f"{commit}^{{commit}}")
         if code == 0:
@@ -151,15 +149,14 @@ class Repositories:
             )
 
     async def _export(self, mirror: Path, commit: str, target: Path) -> None:
-        target.parent.mkdir(exist_ok=True)
-        with TemporaryDirectory(dir=target.parent) as scratch:
+        with TemporaryDirectory(dir=self._folder) as scratch:
             new, index = Path(scratch, "tree"), Path(scratch, "index")
-            new.mkdir()
+            _prepared(new / "in")
             work = ["git", f"--git-dir={mirror}", f"--work-tree={new}"]
             await self._checked([*work, "read-tree", f"--index-output={index}", commit])
             await self._checked(["env", f"GIT_INDEX_FILE={index}", *work, "checkout-index", "-aq"])
-            if not target.exists():
-                new.rename(target)
+            if _prepared(target):
+                shutil.move(new, target)
 
     async def _checked(self, argv: list[str]) -> str:
         code, out, err = await run(*argv)
@@ -177,11 +174,19 @@ class Repositories:
         return self._locks.setdefault(url, asyncio.Lock())
 
 
+def _prepared(path: Path) -> bool:
+    """Make the folder for a path; tell whether the path itself is still missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return not path.exists()
+
+
 def _listing_failed(url: str, err: str) -> str:
     """Say a git failure as Argo CD's own git client says it."""
     reached = re.search(r"(?:connect to|connect to host) (\S+?) (?:port )?(\d+)", err)
     if "Connection refused" in err or "Failed to connect" in err or "Couldn't connect" in err:
         where = f"{reached[1]}:{reached[2]}" if reached else url
-        return (f'failed to list refs: Get "{url}/info/refs?service=git-upload-pack": '
-                f"dial tcp {where}: connect: connection refused")  # fmt: skip
+        return (
+            f'failed to list refs: Get "{url}/info/refs?service=git-upload-pack": '
+            f"dial tcp {where}: connect: connection refused"
+        )
     return f"failed to list refs: {err.strip()}"

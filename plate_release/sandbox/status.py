@@ -12,8 +12,13 @@ class Status(Exception):
 
     def wire(self) -> Object:
         """Return it as Kubernetes writes it."""
-        out: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                       "message": self.message}  # fmt: skip
+        out: Object = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+        }
         if self.reason:
             out["reason"] = self.reason
         if self.details:
@@ -46,8 +51,10 @@ def forbidden(user: str, verb: str, group: str, plural: str, namespace: str, nam
     """Say that the user may not do that."""
     where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
     named = f' "{name}"' if name else ""
-    message = (f'{_resource(group, plural)}{named} is forbidden: User "{user}" cannot {verb} '
-               f'resource "{plural}" in API group "{group}" {where}')  # fmt: skip
+    message = (
+        f'{_resource(group, plural)}{named} is forbidden: User "{user}" cannot {verb} '
+        f'resource "{plural}" in API group "{group}" {where}'
+    )
     return Status(403, "Forbidden", message, _details(name, group, plural))
 
 

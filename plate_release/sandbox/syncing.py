@@ -34,10 +34,17 @@ class Attempt:
     """
 
     def __init__(
-        self, world: World, cache: ClusterCache, tasks: list[Task], *, prune: bool, pace: float,
-        report: Callable[[str, list[Task]], None], terminated: Callable[[], bool],
+        self,
+        world: World,
+        cache: ClusterCache,
+        tasks: list[Task],
+        *,
+        prune: bool,
+        pace: float,
+        report: Callable[[str, list[Task]], None],
+        terminated: Callable[[], bool],
         stirred: asyncio.Event,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._world, self._cache, self._tasks = world, cache, tasks
         self._prune, self._report = prune, report
         self._terminated, self._stirred = terminated, stirred
@@ -63,8 +70,12 @@ class Attempt:
             ended = await (self._hooks(group) if hooks else self._wave(group))
             if ended:
                 return ended
-        return Ended("Succeeded", "successfully synced (no more tasks)" if groups
-                     else "successfully synced (all tasks run)")  # fmt: skip
+        return Ended(
+            "Succeeded",
+            "successfully synced (no more tasks)"
+            if groups
+            else "successfully synced (all tasks run)",
+        )
 
     def _apply(self, task: Task) -> None:
         if task.target is None:
@@ -88,7 +99,10 @@ class Attempt:
     def _remove(self, task: Task) -> None:
         if not self._prune:
             task.status, task.message, task.state = (
-                "PruneSkipped", "ignored (requires pruning)", "Succeeded")  # fmt: skip
+                "PruneSkipped",
+                "ignored (requires pruning)",
+                "Succeeded",
+            )
             return
         self._world.delete(task.ref)
         task.status, task.message, task.state = "Pruned", "pruned", "Succeeded"
@@ -218,9 +232,15 @@ def ensure_namespace(world: World, name: str) -> bool:
     ref = Ref("", "Namespace", "", name)
     if world.get(ref):
         return False
-    world.create(defaulted({
-        "apiVersion": "v1", "kind": "Namespace",
-        "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
-        "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"},
-    }))  # fmt: skip
+    world.create(
+        defaulted(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
+                "spec": {"finalizers": ["kubernetes"]},
+                "status": {"phase": "Active"},
+            }
+        )
+    )
     return True

@@ -10,10 +10,28 @@ from plate_release.sandbox.world import Object, Ref
 
 WAVE = "argocd.argoproj.io/sync-wave"
 PHASES = ("PreSync", "Sync", "PostSync")
-KINDS = ("Namespace", "NetworkPolicy", "ServiceAccount", "Secret", "ConfigMap",
-         "PersistentVolumeClaim", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding",
-         "Service", "DaemonSet", "Pod", "ReplicaSet", "Deployment", "HorizontalPodAutoscaler",
-         "StatefulSet", "Job", "CronJob", "Ingress")  # fmt: skip
+KINDS = (
+    "Namespace",
+    "NetworkPolicy",
+    "ServiceAccount",
+    "Secret",
+    "ConfigMap",
+    "PersistentVolumeClaim",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "Service",
+    "DaemonSet",
+    "Pod",
+    "ReplicaSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "StatefulSet",
+    "Job",
+    "CronJob",
+    "Ingress",
+)
 
 
 @dataclass(slots=True)
@@ -42,9 +60,15 @@ class Task:
     def wire(self) -> Object:
         """Return it as `syncResult.resources` has it."""
         ref = self.ref
-        out: Object = {"group": ref.group, "version": self.version, "kind": ref.kind,
-                       "namespace": ref.namespace, "name": ref.name, "status": self.status,
-                       "message": self.message}  # fmt: skip
+        out: Object = {
+            "group": ref.group,
+            "version": self.version,
+            "kind": ref.kind,
+            "namespace": ref.namespace,
+            "name": ref.name,
+            "status": self.status,
+            "message": self.message,
+        }
         if self.hook:
             out["hookType"] = self.phase
         out |= {"hookPhase": self.state, "syncPhase": self.phase}

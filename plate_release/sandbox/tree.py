@@ -33,8 +33,13 @@ def resource_tree(family: Iterable[Object], missing: Iterable[tuple[Ref, str]]) 
 
 
 def _absent(ref: Ref, version: str) -> Object:
-    named = {"version": version, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name,
-             "health": {"status": "Missing"}}  # fmt: skip
+    named = {
+        "version": version,
+        "kind": ref.kind,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "health": {"status": "Missing"},
+    }
     return {"group": ref.group} | named if ref.group else named
 
 
@@ -67,8 +72,14 @@ def _node(obj: Object) -> Object:
 
 def _parent(owner: Object, namespace: str) -> Object:
     group, _, version = owner["apiVersion"].rpartition("/")
-    return {"group": group, "version": version, "kind": owner["kind"], "namespace": namespace,
-            "name": owner["name"], "uid": owner["uid"]}  # fmt: skip
+    return {
+        "group": group,
+        "version": version,
+        "kind": owner["kind"],
+        "namespace": namespace,
+        "name": owner["name"],
+        "uid": owner["uid"],
+    }
 
 
 def _info(obj: Object) -> Iterator[Object]:
@@ -128,6 +139,18 @@ def _host(pods: list[Object]) -> Object:
             {"resourceName": "cpu", "requestedByApp": cpu, "capacity": 64000},
             {"resourceName": "memory", "requestedByApp": memory, "capacity": 274877906944000},
         ],
-        "systemInfo": dict.fromkeys(("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion", "kubeletVersion", "kubeProxyVersion"), "")
+        "systemInfo": dict.fromkeys(
+            (
+                "machineID",
+                "systemUUID",
+                "bootID",
+                "kernelVersion",
+                "osImage",
+                "containerRuntimeVersion",
+                "kubeletVersion",
+                "kubeProxyVersion",
+            ),
+            "",
+        )
         | {"operatingSystem": "linux", "architecture": "amd64"},
-    }  # fmt: skip
+    }

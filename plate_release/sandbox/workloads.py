@@ -1,20 +1,23 @@
 """The other workload controllers, and what wakes each of them."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from plate_release.sandbox.defaults import digest
-from plate_release.sandbox.deployments import (
+from plate_release.sandbox.deployments import Deployments
+from plate_release.sandbox.events import Events
+from plate_release.sandbox.pods import Kubelet
+from plate_release.sandbox.replicas import (
     LATENCY,
-    Deployments,
     ReplicaSets,
     is_ready,
     new_pod,
     pods_of,
     staying,
 )
-from plate_release.sandbox.events import Events
-from plate_release.sandbox.pods import Kubelet
 from plate_release.sandbox.world import Change, Object, Ref, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 JOB_DONE = 1.0
 HASH = "controller-revision-hash"
@@ -70,8 +73,12 @@ class Workloads:
         pods = pods_of(self._world, job)
         if not pods and "startTime" not in job.get("status", {}):
             now = self._world.clock.stamp()
-            status = {"active": 1, "startTime": now, "terminating": 0,
-                      "uncountedTerminatedPods": {}}  # fmt: skip
+            status = {
+                "active": 1,
+                "startTime": now,
+                "terminating": 0,
+                "uncountedTerminatedPods": {},
+            }
             self._world.change(ref, lambda obj: obj.update(status=status))
             self._start(job, None, _job_labels(job))
         ended = next((p for p in pods if p["status"]["phase"] in ("Succeeded", "Failed")), None)
@@ -86,11 +93,19 @@ class Workloads:
         now = self._world.clock.stamp()
         good = phase == "Succeeded"
         reason = "CompletionsReached" if good else "BackoffLimitExceeded"
-        message = ("Reached expected number of succeeded pods" if good
-                   else "Job has reached the specified backoff limit")  # fmt: skip
-        condition = {"type": "Complete" if good else "Failed", "status": "True",
-                     "lastProbeTime": now, "lastTransitionTime": now, "reason": reason,
-                     "message": message}  # fmt: skip
+        message = (
+            "Reached expected number of succeeded pods"
+            if good
+            else "Job has reached the specified backoff limit"
+        )
+        condition = {
+            "type": "Complete" if good else "Failed",
+            "status": "True",
+            "lastProbeTime": now,
+            "lastTransitionTime": now,
+            "reason": reason,
+            "message": message,
+        }
         status = {key: value for key, value in job["status"].items() if key != "active"}
         status |= {"succeeded": 1, "completionTime": now} if good else {"failed": 1}
         status |= {"conditions": [condition], "ready": 0}
@@ -112,12 +127,17 @@ class Workloads:
         ready = sum(map(is_ready, mine))
         done = len(updated) == wanted and ready == wanted
         before = owner.get("status", {}).get("currentRevision", revision)
-        status = {"observedGeneration": owner["metadata"]["generation"], "replicas": len(mine),
-                  "readyReplicas": ready, "availableReplicas": ready,
-                  "currentReplicas": wanted if done else len(mine) - len(updated),
-                  "updatedReplicas": len(updated), "updateRevision": revision,
-                  "currentRevision": revision if done else before,
-                  "collisionCount": 0}  # fmt: skip
+        status = {
+            "observedGeneration": owner["metadata"]["generation"],
+            "replicas": len(mine),
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+            "currentReplicas": wanted if done else len(mine) - len(updated),
+            "updatedReplicas": len(updated),
+            "updateRevision": revision,
+            "currentRevision": revision if done else before,
+            "collisionCount": 0,
+        }
         self._world.change(ref, lambda obj: obj.update(status=status))
 
     def _replace(
@@ -129,8 +149,9 @@ class Workloads:
             if all(is_ready(pods[n]) for n in names if n in pods) or missing != names[-1]:
                 self._start(owner, missing, {HASH: revision})
             return
-        if any(not is_ready(p) and p["metadata"]["labels"].get(HASH) == revision
-               for p in pods.values()):  # fmt: skip
+        if any(
+            not is_ready(p) and p["metadata"]["labels"].get(HASH) == revision for p in pods.values()
+        ):
             return
         old = [n for n in names if pods[n]["metadata"]["labels"].get(HASH) != revision]
         if old and not any("deletionTimestamp" in pods[n]["metadata"] for n in names):
@@ -149,12 +170,16 @@ class Workloads:
             self._start(owner, None, {HASH: revision})
         current = [p for p in staying(pods) if p["metadata"]["labels"].get(HASH) == revision]
         ready = sum(map(is_ready, current))
-        status = {"observedGeneration": owner["metadata"]["generation"],
-                  "desiredNumberScheduled": 1, "currentNumberScheduled": len(pods),
-                  "updatedNumberScheduled": len(current), "numberReady": ready,
-                  "numberAvailable": ready, "numberMisscheduled": 0}  # fmt: skip
+        status = {
+            "observedGeneration": owner["metadata"]["generation"],
+            "desiredNumberScheduled": 1,
+            "currentNumberScheduled": len(pods),
+            "updatedNumberScheduled": len(current),
+            "numberReady": ready,
+            "numberAvailable": ready,
+            "numberMisscheduled": 0,
+        }
         self._world.change(ref, lambda obj: obj.update(status=status))
-
 
     def _provide(self, ref: Ref) -> None:
         """Play what a cloud or the autoscaler says of an object."""
@@ -174,16 +199,29 @@ def _provided(obj: Object, now: str) -> Object:
             return balanced if obj["spec"].get("type") == "LoadBalancer" else {}
         case "PersistentVolumeClaim":
             return {"phase": "Bound"}
+        case _:
+            return _scaled(obj, now)
+
+
+def _scaled(obj: Object, now: str) -> Object:
     if "conditions" in obj.get("status", {}):
         return {}
-    able = {"type": "AbleToScale", "status": "True", "lastTransitionTime": now,
-            "reason": "ReadyForNewScale", "message": "recommended size matches current size"}  # fmt: skip
+    able = {
+        "type": "AbleToScale",
+        "status": "True",
+        "lastTransitionTime": now,
+        "reason": "ReadyForNewScale",
+        "message": "recommended size matches current size",
+    }
     replicas = obj["spec"].get("minReplicas", 1)
     return {"conditions": [able], "currentReplicas": replicas, "desiredReplicas": replicas}
 
 
 def _job_labels(job: Object) -> dict[str, str]:
     meta = job["metadata"]
-    return {"batch.kubernetes.io/controller-uid": meta["uid"],
-            "batch.kubernetes.io/job-name": meta["name"],
-            "controller-uid": meta["uid"], "job-name": meta["name"]}  # fmt: skip
+    return {
+        "batch.kubernetes.io/controller-uid": meta["uid"],
+        "batch.kubernetes.io/job-name": meta["name"],
+        "controller-uid": meta["uid"],
+        "job-name": meta["name"],
+    }

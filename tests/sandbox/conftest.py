@@ -152,18 +152,28 @@ class Direct:
 
     async def _parts(self, method: str, path: str, body: Any) -> AsyncIterator[Any]:
         where, _, query = path.partition("?")
-        headers = {"authorization": f"Bearer {self.sandbox.token}",
-                   "content-type": "application/json"}  # fmt: skip
-        scope = {"type": "http", "method": method, "path": f"/api/v1{where}", "client": ("", 0),
-                 "query_string": query.encode(), "scheme": "http", "server": ("sandbox", 80),
-                 "headers": [(k.encode(), v.encode()) for k, v in headers.items()]}  # fmt: skip
+        headers = {
+            "authorization": f"Bearer {self.sandbox.token}",
+            "content-type": "application/json",
+        }
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": f"/api/v1{where}",
+            "client": ("", 0),
+            "query_string": query.encode(),
+            "scheme": "http",
+            "server": ("sandbox", 80),
+            "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+        }
         sent: asyncio.Queue[Any] = asyncio.Queue()
         asked = [{"type": "http.request", "body": json.dumps(body).encode()}]
 
         async def receive() -> Any:
             return asked.pop() if asked else await asyncio.Event().wait()
 
-        task = asyncio.create_task(self.sandbox.argocd(scope, receive, sent.put))  # type: ignore[arg-type]
+        running: Any = self.sandbox.argocd(scope, receive, sent.put)
+        task: asyncio.Task[None] = asyncio.create_task(running)
         try:
             while True:
                 part = await sent.get()

@@ -29,11 +29,12 @@ class Recording:
 
     @property
     def scenario(self) -> Row:
-        return self.of("scenario")[0]["data"]
+        found: Row = self.of("scenario")[0]["data"]
+        return found
 
     @property
     def end(self) -> float:
-        return self.rows[-1]["t"]
+        return float(self.rows[-1]["t"])
 
     def of(self, *kinds: str) -> list[Row]:
         return [row for row in self.rows if row["kind"] in kinds]
@@ -131,7 +132,7 @@ def disorder(recorded: list[Change], played: list[Change]) -> list[tuple[Change,
     """Return the pairs that the recording has clearly in one order, and the play in the other."""
     pairs = []
     by_track = {name: [c for c in played if c.track == name] for name in TRACKS}
-    place = {}
+    place: dict[int, Change] = {}
     for name in TRACKS:
         mine = [c for c in recorded if c.track == name]
         place |= {id(c): p for c, p in zip(mine, by_track[name], strict=False)}

@@ -17,8 +17,13 @@ from tests.sandbox.recordings import load
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 # Questions whose answers are about another machine: its version, its log server, its events.
 APART = {"version", "logs", "managed resources", "events", "settings, no token"}
-TOKENS = {"no token": None, "not a jwt": "nonsense", "bad token": "a.b.c",
-          "user info, bad token": "a.b.c", "settings, no token": None}  # fmt: skip
+TOKENS = {
+    "no token": None,
+    "not a jwt": "nonsense",
+    "bad token": "a.b.c",
+    "user info, bad token": "a.b.c",
+    "settings, no token": None,
+}
 UNTYPED = {"no content type", "delete without content type"}
 
 
@@ -45,7 +50,9 @@ class Asker:
         self.readonly = sandbox.call(lambda: sandbox.accounts.issue("readonly"))
 
     def __call__(self, note: str, row: dict[str, Any]) -> requests.Response:
-        token = TOKENS.get(note, self.readonly if note.startswith("read-only") else self.sandbox.token)
+        token = TOKENS.get(
+            note, self.readonly if note.startswith("read-only") else self.sandbox.token
+        )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if row["method"] != "GET" and note not in UNTYPED:
             headers["Content-Type"] = "application/json"
@@ -63,7 +70,7 @@ class Asker:
 def compare(recorded: dict[str, Any], answer: requests.Response, swaps: dict[str, str]) -> None:
     assert answer.status_code == recorded["status"]
     assert answer.headers["Content-Type"] == recorded["content_type"]
-    mine = answer.json() if "json" in recorded["content_type"] else answer.text
+    mine: Any = answer.json() if "json" in recorded["content_type"] else answer.text
     theirs = recorded["data"]
     if isinstance(theirs, str) and "json" in recorded["content_type"]:
         theirs = json.loads(theirs)
@@ -136,7 +143,9 @@ def test_applications_live_as_recorded(tmp_path: Path) -> None:
     web = chart.path / "helm/applications/plate-web"
     web.mkdir()
     for file in ("Chart.yaml", "values.yaml", "values-prod.yaml"):
-        (web / file).write_bytes((chart.path / "helm/applications/plate-server" / file).read_bytes())
+        (web / file).write_bytes(
+            (chart.path / "helm/applications/plate-server" / file).read_bytes()
+        )
     (web / "templates").symlink_to("../plate-server/templates")
     commit = chart.commit("web")
     recording = load("lifecycle")

@@ -30,8 +30,13 @@ def questions() -> list[dict[str, Any]]:
 
 
 def workload(name: str, tag: str, **spec: Any) -> dict[str, Any]:
-    containers = [{"name": "main", "image": f"harbor.cocdev.co.kr/stg-server/server:{tag}",
-                   "ports": [{"containerPort": 3006}]}]  # fmt: skip
+    containers = [
+        {
+            "name": "main",
+            "image": f"harbor.cocdev.co.kr/stg-server/server:{tag}",
+            "ports": [{"containerPort": 3006}],
+        }
+    ]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -72,8 +77,14 @@ def cluster() -> Iterator[Cluster]:
         cluster = Cluster(sandbox)
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ns-k8s"}}
         cluster.ask("POST", "/api/v1/namespaces", json=body)
-        tags = {"good": "1.5.0", "pull": "9.9.9-bad", "crash": "1.5.0-crash", "oom": "1.5.0-oom",
-                "cfgerr": "1.5.0-cfgerr", "never": "1.5.0-never"}  # fmt: skip
+        tags = {
+            "good": "1.5.0",
+            "pull": "9.9.9-bad",
+            "crash": "1.5.0-crash",
+            "oom": "1.5.0-oom",
+            "cfgerr": "1.5.0-cfgerr",
+            "never": "1.5.0-never",
+        }
         for name in tags:
             cluster.apply(workload(name, "1.4.2", replicas=2 if name == "good" else 1))
         sandbox.sleep(6)
@@ -133,9 +144,22 @@ def known(mine: dict[str, Any], theirs: dict[str, Any], *, without: set[str]) ->
 def shape(value: Any) -> Any:
     """Return what an object is made of: its keys and, of texts, those that are not this run's."""
     if isinstance(value, dict):
-        dropped = {"managedFields", "ownerReferences", "labels", "annotations", "selector", "env",
-                   "tolerations", "priority", "enableServiceLinks", "preemptionPolicy", "qosClass",
-                   "nodeName", "observedGeneration", "generateName"}  # fmt: skip
+        dropped = {
+            "managedFields",
+            "ownerReferences",
+            "labels",
+            "annotations",
+            "selector",
+            "env",
+            "tolerations",
+            "priority",
+            "enableServiceLinks",
+            "preemptionPolicy",
+            "qosClass",
+            "nodeName",
+            "observedGeneration",
+            "generateName",
+        }
         return {k: shape(v) for k, v in value.items() if k not in dropped}
     if isinstance(value, list):
         return [shape(each) for each in value]
@@ -147,10 +171,15 @@ def story(pod: dict[str, Any]) -> Any:
     status = pod["status"]
     containers = [
         {k: c[k] for k in ("ready", "restartCount", "started", "image")}
-        | {"waiting": c["state"].get("waiting"), "running": "running" in c["state"],
-           "last": {k: c["lastState"].get("terminated", {}).get(k) for k in ("exitCode", "reason")}}
+        | {
+            "waiting": c["state"].get("waiting"),
+            "running": "running" in c["state"],
+            "last": {
+                k: c["lastState"].get("terminated", {}).get(k) for k in ("exitCode", "reason")
+            },
+        }
         for c in status.get("containerStatuses", ())
-    ]  # fmt: skip
+    ]
     conditions = {c["type"]: (c["status"], c.get("reason")) for c in status["conditions"]}
     return status["phase"], containers, conditions
 
@@ -218,8 +247,12 @@ def test_the_python_client_gets_along(cluster: Cluster) -> None:
     with api:
         assert client.VersionApi(api).get_code().git_version == "v1.36.1"
         pods = client.CoreV1Api(api).list_namespaced_pod("ns-k8s", label_selector="app=pull")
-        reasons = [c.state.waiting.reason for p in pods.items for c in p.status.container_statuses
-                   if c.state.waiting]  # fmt: skip
+        reasons = [
+            c.state.waiting.reason
+            for p in pods.items
+            for c in p.status.container_statuses
+            if c.state.waiting
+        ]
     assert reasons == ["ImagePullBackOff"]
 
 

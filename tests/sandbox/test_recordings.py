@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from plate_release.sandbox import Sandbox
+from plate_release.sandbox.cache import Pace
 from tests.sandbox.conftest import Chart, Direct, settled
 from tests.sandbox.recordings import (
     RECORDINGS,
@@ -17,9 +20,6 @@ from tests.sandbox.recordings import (
     load,
     track,
 )
-
-from plate_release.sandbox import Sandbox
-from plate_release.sandbox.cache import Pace
 
 FACTOR = 40
 STALE = 0.3
@@ -43,12 +43,32 @@ OUTAGES = {
     "server-restart": (("reconnect", 13.7),),
 }
 TOGETHER = (
-    "bad-image-early-revert", "bad-image", "busy", "crash-after-ready", "manual-sync",
-    "multi-source", "never-ready", "never-synced", "no-difference", "no-refresh", "overridden",
-    "paused", "postsync-failed", "postsync-ok", "prune-only", "render-failed",
-    "revert-after-terminate", "revert-behind-retries", "slow", "success", "superseded",
-    "sync-failed", "sync-window", "unrelated-commit", "wave-stuck",
-)  # fmt: skip
+    "bad-image-early-revert",
+    "bad-image",
+    "busy",
+    "crash-after-ready",
+    "manual-sync",
+    "multi-source",
+    "never-ready",
+    "never-synced",
+    "no-difference",
+    "no-refresh",
+    "overridden",
+    "paused",
+    "postsync-failed",
+    "postsync-ok",
+    "prune-only",
+    "render-failed",
+    "revert-after-terminate",
+    "revert-behind-retries",
+    "slow",
+    "success",
+    "superseded",
+    "sync-failed",
+    "sync-window",
+    "unrelated-commit",
+    "wave-stuck",
+)
 
 
 class Play:
@@ -61,7 +81,7 @@ class Play:
         self.api = Direct(sandbox)
         self.owners = {self.chart.first: "before", "main": "main"}
         self.rows: list[tuple[float, dict[str, Any]]] = []
-        self.answers: list[tuple[dict[str, Any], int, Any]] = []
+        self.answers: list[tuple[dict[str, Any], int | str, Any]] = []
         spec = recording.scenario["application"]["spec"]
         for source in spec.get("sources") or [spec["source"]]:
             source["repoURL"] = str(folder)
@@ -138,9 +158,11 @@ class Play:
                 for file, number in (("configmap.yaml", 1), ("deployment.yaml", 0)):
                     path = templates / file
                     path.write_text(path.read_text().replace("metadata:\n", wave % number, 1))
-            case "render-failed", role:
+            case ("render-failed", role):
                 repository = "" if role == "release" else "harbor.cocdev.co.kr/stg-server/server"
                 self.chart.write(repository=repository)
+            case _:
+                pass
 
     async def _call(self, row: dict[str, Any]) -> None:
         asked = asyncio.create_task(self.api.ask(row["method"], row["path"], row["body"]))
@@ -166,7 +188,7 @@ class Play:
 
 
 def _begun(row: dict[str, Any]) -> float:
-    return row["t"] - (row.get("took") or 0)
+    return float(row["t"] - (row.get("took") or 0))
 
 
 def _insert(path: Path, after: str, text: str) -> None:
@@ -193,9 +215,7 @@ def test_the_states_are_those_recorded(plays: dict[str, Play], name: str) -> Non
 
 
 @pytest.mark.parametrize("name", OUTAGES)
-def test_the_states_are_those_recorded_with_a_part_out_of_order(
-    tmp_path: Path, name: str
-) -> None:
+def test_the_states_are_those_recorded_with_a_part_out_of_order(tmp_path: Path, name: str) -> None:
     with Sandbox(factor=FACTOR) as sandbox:
         play = Play(sandbox, load(name), tmp_path / name)
         sandbox.run(play.run())
