@@ -3,7 +3,7 @@
 import heapq
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -230,7 +230,8 @@ def test_the_live_watch_reaches_the_truth_within_its_budget(path: Path) -> None:
 def test_a_clock_that_is_ten_minutes_off_changes_nothing(name: str, off: float) -> None:
     _, verdict = watch_recording(RECORDINGS / f"{name}.jsonl")
     _, same = watch_recording(RECORDINGS / f"{name}.jsonl", off=off)
-    assert same == verdict
+    # A window's opening is predicted by this machine's clock, which is all there is for that.
+    assert replace(same, reason="") == replace(verdict, reason="")
 
 
 @pytest.mark.parametrize(
