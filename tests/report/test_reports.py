@@ -1,0 +1,137 @@
+"""The same result, told three ways; nothing from outside leads a terminal or Markdown astray."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from plate_release.errors import ChartRefused, ExitCode, Interrupted
+from plate_release.model import Edit, Finding, Judgement, Outcome
+from plate_release.report import console, summary
+from plate_release.report.json import dump, report
+from plate_release.result import Moment, Result, ServiceResult, Watched, refuse, refused
+
+EVIL = "\x1b[2J\x1b]0;pwned\x07 [red]x[/red] | `code` <script>alert(1)</script> @everyone"
+
+
+def service(**more: object) -> ServiceResult:
+    whole = {
+        "name": "plate-api",
+        "application": "plate-api-prod",
+        "repository": "https://git.example/platform.git",
+        "file": "helm/values-prod.yaml",
+        "key": "backend.image.tag",
+        "before": "1.4.2",
+        "after": "1.5.0",
+    }
+    return ServiceResult(**(whole | more))  # type: ignore[arg-type]
+
+
+RELEASED = Result(
+    Outcome.RELEASED,
+    ExitCode.RELEASED,
+    "prod",
+    base="a" * 40,
+    services=(service(commit="b" * 40, watched=Watched(Judgement.LIVE, "Synced", 3.94)),),
+    findings=(Finding("warning", "mutable-tag", "latest is mutable"),),
+    timeline=(Moment(0.0, "planned"),),
+)
+BACK = Result(
+    Outcome.ROLLED_BACK,
+    ExitCode.ROLLED_BACK,
+    "prod",
+    services=(
+        service(
+            commit="b" * 40,
+            watched=Watched(Judgement.FAILED, EVIL, 9.0),
+            revert_commit="c" * 40,
+            revert=Watched(Judgement.LIVE, "Synced", 2.0),
+        ),
+    ),
+)
+
+
+def shown(result: Result) -> str:
+    stream = io.StringIO()
+    console.show(result, Console(file=stream, width=200))
+    return stream.getvalue()
+
+
+def test_the_json_has_the_documented_shape() -> None:
+    body = json.loads(dump(report(RELEASED, plan=False)))
+    assert set(body) == {
+        "schema",
+        "outcome",
+        "exit_code",
+        "environment",
+        "dry_run",
+        "commit",
+        "base",
+        "revert_commit",
+        "services",
+        "findings",
+        "timeline",
+    }
+    assert body["commit"] == "b" * 40
+    assert body["timeline"] == [{"t": 0.0, "event": "planned"}]
+    (one,) = body["services"]
+    assert (one["verdict"], one["seconds_to_verdict"]) == ("live", 3.9)
+    assert "repository" not in one
+
+
+def test_several_repositories_stand_at_each_service() -> None:
+    other = service(name="plate-web", repository="https://git.example/web.git", commit="d" * 40)
+    result = Result(
+        Outcome.RELEASED, ExitCode.RELEASED, "prod", services=(*RELEASED.services, other)
+    )
+    commits = [one["commit"] for one in report(result, plan=False)["services"]]
+    assert commits == ["b" * 40, "d" * 40]
+
+
+def test_a_plan_has_its_edits_and_its_difference() -> None:
+    edit = Edit("v.yaml", "tag", 4, "1.4.2", "1.5.0")
+    result = Result(Outcome.PLANNED, ExitCode.RELEASED, "prod", edits=(edit,), diff="+x")
+    body = report(result, plan=True)
+    assert body["edits"] == [{"file": "v.yaml", "line": 4, "before": "1.4.2", "after": "1.5.0"}]
+    assert body["diff"] == "+x"
+
+
+def test_both_verdicts_of_a_rollback_are_told() -> None:
+    (one,) = report(BACK, plan=False)["services"]
+    assert (one["verdict"], one["revert"]["verdict"]) == ("failed", "live")
+    text = shown(BACK)
+    assert "rolled back" in text
+    assert "rolled-back commit bbbbbbbbbbbb, reverted by cccccccccccc (exit 10)" in text
+
+
+@pytest.mark.parametrize(
+    "text", [shown(BACK), summary.render(BACK), dump(report(BACK, plan=False))]
+)
+def test_no_control_character_gets_through(text: str) -> None:
+    assert not any(ord(character) < 32 and character != "\n" for character in text)
+
+
+def test_markup_in_a_reason_stays_text() -> None:
+    assert "[red]x[/red]" in shown(BACK)
+    assert "<script>" not in summary.render(BACK)
+
+
+def test_a_refusal_ends_the_result_with_its_own_exit_code() -> None:
+    ended = refuse(RELEASED, ChartRefused("no chart", why="gone", todo="add it"))
+    assert (ended.outcome, ended.exit_code) == (Outcome.REFUSED, ExitCode.PLAN_REFUSED)
+    assert ended.findings[-1] == Finding("error", "chart-refused", "no chart\ngone\nadd it")
+    assert refused(Interrupted("stopped")).outcome is Outcome.INTERRUPTED
+
+
+def test_a_log_gets_a_line_a_change_and_no_cursor_movement() -> None:
+    stream = io.StringIO()
+    with console.Progress(stream) as progress:
+        progress.event(Moment(1.0, f"pushed {EVIL}"))
+        progress.says("plate-api", "Progressing")
+        progress.says("plate-api", "Progressing")
+        progress.difference("\n".join(f"+{number}" for number in range(100)))
+    text = stream.getvalue()
+    assert "\x1b" not in text
+    assert text.count("Progressing") == 1
+    assert "40 more lines" in text
