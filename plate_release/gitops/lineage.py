@@ -12,6 +12,7 @@ _HEAD = "refs/plate/head"
 # Said of --shallow-since where all is older; the second where the server's word was lost.
 _ALL_OLDER = "no commits selected|error processing shallow info"
 _NOT_THERE = f"{_ALL_OLDER}|not our ref|unadvertised object|couldn't find remote ref"
+_SHA = re.compile("[0-9a-f]{40}")
 # History is deepened by so many commits, and in the end wholly.
 _DEPTHS = ("--deepen=100", "--deepen=1000", "--unshallow")
 
@@ -74,6 +75,9 @@ class Lineage:
 
     def find(self, commit: str) -> tuple[str, bytes] | None:
         """Return a commit; one that is not here is fetched, joined to what is."""
+        # Argo CD's revisions come from outside: one must never be an option of git's.
+        if not _SHA.fullmatch(commit):
+            return None
         depths = self._depths()
         while (found := self._store.get(commit)) is None and depths:
             try:

@@ -27,7 +27,7 @@ _SCRIPT = """#!/bin/sh
 echo "{name} $1" >> '{folder}/calls'
 read -r at when call < '{folder}/plan'
 count=$(grep -c "^$call" '{folder}/calls')
-case "{name} $1" in "$call"*) ;; *) at=0 ;; esac
+case "{name} $1" in "$call"*) ;; *) at=none ;; esac
 if [ "$count" != "$at" ]; then exec '{real}' "$@"; fi
 if [ "$when" = after ]; then '{real}' "$@"; fi
 kill -9 "$PPID"

@@ -230,3 +230,17 @@ def test_what_a_commit_says(repository: Repository, origin: Origin) -> None:
     assert repository.read_at(first, "README.md") is None
     with pytest.raises(RepositoryUnavailable, match="no commit"):
         repository.story("f" * 40)
+
+
+@pytest.mark.parametrize("name", ["--upload-pack=touch sprung", "main", "HEAD\nmain", "", "ab"])
+def test_what_is_no_commit_id_never_reaches_git(
+    repository: Repository, origin: Origin, name: str
+) -> None:
+    head = repository.head().commit
+    before = origin.server.requests()
+    assert repository.contains(name, head) is None
+    assert repository.contains(head, name) is None
+    assert repository.last_change(VALUES, name, head) is None
+    with pytest.raises(RepositoryUnavailable, match="no commit"):
+        repository.tree(name)
+    assert origin.server.requests() == before
