@@ -345,7 +345,7 @@ def _watched(name: str, subject: Subject, limits: Limits, now: float) -> Watched
 def _watch(
     watched: list[Watched[Verdict]], transport: Transport
 ) -> "Iterator[tuple[str, Verdict]]":
-    stream, crew = partial(Stream, transport), Threads(16)
+    stream, crew = partial(Stream, transport), Threads()
     return Watch(watched, ArgoCD(transport), crew, Clock(), stream).verdicts()
 
 

@@ -9,6 +9,8 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 Deed = Callable[[], None]
 
+# Calls that may wait at once; a refresh waits for seconds.
+AT_ONCE = 16
 _NEWS_AT_ONCE = 256
 _GLANCE_AT_FLAG_SECONDS = 0.5
 
@@ -36,7 +38,7 @@ class Crew(Protocol):
 class Threads:
     """A crew of daemon threads: one that waits for a dead server does not hold the process."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int = AT_ONCE) -> None:
         self._size, self._threads, self._idle = size, 0, threading.Semaphore(0)
         self._jobs: queue.SimpleQueue[Deed | None] = queue.SimpleQueue()
         self._deeds: queue.SimpleQueue[Deed] = queue.SimpleQueue()

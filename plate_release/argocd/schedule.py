@@ -5,6 +5,7 @@ from math import inf
 from typing import Generic, TypeVar
 
 from plate_release.argocd.agenda import Agenda
+from plate_release.argocd.crew import AT_ONCE
 from plate_release.argocd.failures import CallFailed, Unauthorized, Unreachable
 from plate_release.argocd.pace import LONGEST_QUIET, Pace, backoff
 from plate_release.argocd.sight import Errand, Sight
@@ -32,7 +33,7 @@ class Schedule(Generic[R]):
         self._urgent: Agenda[Sight[R] | Together] = Agenda()
         self._routine: Agenda[Sight[R]] = Agenda()
         self._pace, self._calm_pace = Pace.of(applications), Pace(_CALM_RATE, 1)
-        self._failures = 0
+        self._failures = self._running = 0
 
     def plan(self, sight: Sight[R]) -> None:
         """Give it the turn for its next errand, and the time at which its judge looks again."""
@@ -70,8 +71,11 @@ class Schedule(Generic[R]):
         errand = sight.next(routine=urgent is None)[1]
         return None if errand is None else (sight, errand)
 
-    def spend(self, now: float) -> None:
-        """Count a request that is sent now; to a server that failed, one goes at a time."""
+    def started(self, now: float, *, request: bool = True) -> None:
+        """Count what is begun now; to a server that failed, one request goes at a time."""
+        self._running += 1
+        if not request:
+            return
         self._pace.take(now)
         if self._failures:
             self._quiet_until = now + LONGEST_QUIET
@@ -91,7 +95,8 @@ class Schedule(Generic[R]):
         self._quiet_until = min(self._quiet_until, now)
 
     def heard(self, answer: object, now: float, chance: float) -> float:
-        """Leave Argo CD alone where it cannot or will not answer anybody; return for how long."""
+        """Count the answer to what was begun; return for how long Argo CD is to be left alone."""
+        self._running -= 1
         if not isinstance(answer, CallFailed):
             self._failures = 0
             self.opened(now)
@@ -104,6 +109,8 @@ class Schedule(Generic[R]):
         return max(self._quiet_until, self._retry_at) - now
 
     def _free_at(self, now: float) -> float:
+        if self._running >= AT_ONCE:
+            return inf  # what is begun now would wait for a thread, and be sent in a burst
         return max(self._pace.ready_at(now), self._quiet_until, self._retry_at)
 
     def _is_calm(self, now: float) -> bool:

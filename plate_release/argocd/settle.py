@@ -15,7 +15,6 @@ from plate_release.argocd.status import LiveApplication, Revised
 from plate_release.argocd.watch import OpenStream, Watch
 from plate_release.model import Clock
 
-_CALLS_AT_ONCE = 8
 _RUNNING = ("Running", "Terminating")
 
 
@@ -47,9 +46,7 @@ def end_operations(
         Watched(name, app, Ending(is_bad, deadline), lambda sha: Revision(sha, None, None))
         for name, app in by_name.items()
     ]
-    watch = Watch(
-        watched, argocd, Threads(_CALLS_AT_ONCE), clock, open_stream, should_stop=should_stop
-    )
+    watch = Watch(watched, argocd, Threads(), clock, open_stream, should_stop=should_stop)
     return {by_name[name]: settled for name, settled in watch.verdicts()}
 
 

@@ -119,8 +119,7 @@ class Watch(Generic[R]):
     # -- asking ----------------------------------------------------------------------------
 
     def _ask(self, sight: Sight[R], errand: Errand, now: float) -> None:
-        if not isinstance(errand, WhatIs):
-            self._schedule.spend(now)
+        self._schedule.started(now, request=not isinstance(errand, WhatIs))
         sight.started(errand)
         self._schedule.plan(sight)
         self._crew.start(
@@ -157,7 +156,7 @@ class Watch(Generic[R]):
             self._restream()
 
     def _look_together(self, now: float) -> None:
-        self._schedule.spend(now)
+        self._schedule.started(now)
         projects = {sight.app.project for sight in self._all()}
         asked = sorted(projects) if all(projects) else []
         self._crew.start(partial(tried, partial(self._argocd.glance, asked)), self._glanced)

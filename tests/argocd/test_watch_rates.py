@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from plate_release.argocd.client import AppRef, ArgoCD
+from plate_release.argocd.crew import AT_ONCE
 from plate_release.argocd.events import Event, Revision, Seen, Waiting, Want
 from plate_release.argocd.failures import Answer, CallFailed, TimedOut, Unreachable
 from plate_release.argocd.pace import Pace, backoff
@@ -31,6 +32,8 @@ class World:
         self._now, self._count, self._answer = 1000.0, count(), answer
         self._deeds: list[tuple[float, int, Callable[[], None]]] = []
         self.asked: list[tuple[float, str]] = []
+        self.running = self.most_running = 0
+        self.latency = 0.05
         self.streams: list[Collection[AppRef]] = []
         self.tell: Callable[[News], None] = lambda _: None
 
@@ -46,7 +49,14 @@ class World:
         heapq.heappush(self._deeds, (max(when, self._now), next(self._count), deed))
 
     def start(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        self.at(self._now + 0.05, lambda: then(job()))
+        self.running += 1
+
+        def end() -> None:
+            self.running -= 1
+            then(job())
+
+        self.most_running = max(self.most_running, self.running)
+        self.at(self._now + self.latency, end)
 
     def post(self, deed: Callable[[], None]) -> None:
         self.at(self._now, deed)
@@ -207,6 +217,13 @@ def test_a_crowd_is_asked_about_at_most_ten_times_a_second_and_once_in_calm() ->
     # What changed last is looked at once more; then nothing happens any more.
     assert world.rate(420, 700) <= 1
     assert len(world.streams) == 1
+
+
+def test_a_slow_server_is_not_sent_in_a_burst_what_it_kept_waiting() -> None:
+    world = World(well)
+    world.latency = 5.0
+    run(world, 100, 60, frozenset({Want.REFRESH}))
+    assert world.most_running == AT_ONCE
 
 
 def test_many_are_looked_at_together_and_closely_where_they_differ() -> None:
