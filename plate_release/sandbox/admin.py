@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from plate_release.sandbox.cache import Pace
-from plate_release.sandbox.faults import fault_of
+from plate_release.sandbox.faults import Fault
 
 if TYPE_CHECKING:
     from plate_release.sandbox.sandbox import Sandbox
@@ -23,7 +23,7 @@ def admin_app(sandbox: "Sandbox") -> Starlette:
     """
 
     async def inject(request: Request) -> Response:
-        sandbox.faults.append(fault_of(await request.json()))
+        sandbox.faults.append(Fault(**await request.json()))
         return JSONResponse({})
 
     async def heal(request: Request) -> Response:

@@ -9,6 +9,7 @@ from plate_release.sandbox.world import Object, Ref, World
 GROUP, KIND = "argoproj.io", "Application"
 REFRESH = "argocd.argoproj.io/refresh"
 NAMESPACE = "argocd"
+NO_SOURCE: Object = {"repoURL": ""}
 
 
 class Applications:
@@ -54,7 +55,7 @@ class Applications:
 
 def sources_of(spec: Object) -> list[Object]:
     """Return the sources as the spec has them."""
-    return spec.get("sources") or [spec["source"]]
+    return spec.get("sources") or [spec.get("source", NO_SOURCE)]
 
 
 def is_multi(spec: Object) -> bool:
@@ -69,7 +70,11 @@ def revision_fields(spec: Object, revisions: tuple[str, ...]) -> Object:
 
 def source_fields(spec: Object) -> Object:
     """Return `source` or `sources`, as the spec has them."""
-    return {"sources": spec["sources"]} if is_multi(spec) else {"source": spec["source"]}
+    return (
+        {"sources": spec["sources"]}
+        if is_multi(spec)
+        else {"source": spec.get("source", NO_SOURCE)}
+    )
 
 
 def revisions_in(fields: Object) -> tuple[str, ...]:

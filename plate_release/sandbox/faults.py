@@ -5,7 +5,7 @@ import re
 import socket
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -134,8 +134,3 @@ async def _answer(fault: Fault, send: Send) -> None:
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def fault_of(body: dict[str, Any]) -> Fault:
-    """Return the fault that a JSON object describes."""
-    return Fault(**body)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from plate_release.sandbox.applications import GROUP, KIND
@@ -9,6 +10,13 @@ from plate_release.sandbox.world import Change, Object, Ref, World
 
 CACHE_LAG, GAP, BUFFER = 0.01, 0.005, 1000
 Event = tuple[str, Object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiter:
+    revision: int
+    annotation: str
+    future: asyncio.Future[Object]
 
 
 class Hub:
@@ -19,7 +27,7 @@ class Hub:
         self.cached: dict[Ref, Object] = {}
         self.gap = GAP
         self._queues: dict[asyncio.Queue[Event], Callable[[Object], bool]] = {}
-        self._waiters: dict[Ref, list[tuple[int, asyncio.Future[Object]]]] = {}
+        self._waiters: dict[Ref, list[_Waiter]] = {}
         world.subscribe(self._noticed)
 
     async def follow(
@@ -49,8 +57,7 @@ class Hub:
     async def refreshed(self, ref: Ref, revision: int, annotation: str) -> Object:
         """Wait for a write after `revision` that lacks the annotation."""
         future: asyncio.Future[Object] = asyncio.get_running_loop().create_future()
-        self._waiters.setdefault(ref, []).append((revision, future))
-        self._annotation = annotation
+        self._waiters.setdefault(ref, []).append(_Waiter(revision, annotation, future))
         return await future
 
     def _noticed(self, change: Change) -> None:
@@ -71,12 +78,12 @@ class Hub:
         waiting = self._waiters.pop(change.ref, [])
         notes = change.object["metadata"].get("annotations") or {}
         kept = []
-        for revision, future in waiting:
-            if future.done():
+        for waiter in waiting:
+            if waiter.future.done():
                 continue
-            if change.revision > revision and self._annotation not in notes:
-                future.set_result(change.object)
+            if change.revision > waiter.revision and waiter.annotation not in notes:
+                waiter.future.set_result(change.object)
             else:
-                kept.append((revision, future))
+                kept.append(waiter)
         if kept:
             self._waiters[change.ref] = kept

@@ -31,7 +31,9 @@ class Step:
 
 def word_of(image: str) -> str:
     """Return the word in the image's tag that steers the pod, or nothing."""
-    tag = image.rpartition(":")[2].partition("@")[0].lower()
+    name, _, tag = image.partition("@")[0].lower().rpartition(":")
+    if not name:
+        return ""
     found = set(re.findall(r"[a-z]+", tag))
     return next((word for word in WORDS if word in found), "")
 

@@ -59,6 +59,8 @@ class Renderer:
     async def resolve(self, app: Application) -> tuple[str, ...]:
         """Return the commit of each source, as git has them now."""
         await self._reachable(app)
+        if app.spec.source_hydrator is not None:
+            raise _unsupported("the source hydrator")
         found: dict[tuple[str, str], str] = {}
         for index, source in enumerate(app.spec.all_sources):
             named = source.repo_url, source.target_revision

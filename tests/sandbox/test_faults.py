@@ -138,6 +138,11 @@ def test_what_cannot_be_followed_is_said(client: Client, tmp_path: Path) -> None
     answer = client("POST", "/applications", json=application("cache", "", source=source))
     assert answer.status_code == 400
     assert "the sandbox cannot follow the chart redis" in answer.json()["message"]
+    hydrated = application("hydrated", "", sourceHydrator={"drySource": {}})
+    del hydrated["spec"]["source"]
+    client.sandbox.apply(hydrated)
+    app = client.sandbox.wait("hydrated", lambda app: "conditions" in app["status"])
+    assert "the sandbox cannot follow the source hydrator" in str(app["status"]["conditions"])
     chart = Chart(tmp_path / "other")
     (chart.path / "helm/applications/plate-server/kustomization.yaml").write_text("{}")
     chart.commit("kustomize")
