@@ -2,16 +2,16 @@
 
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
-from plate_release.argocd.failures import CallFailed
 from plate_release.argocd.windows import opens
+from plate_release.cluster import Cluster
 from plate_release.commit import Before
 from plate_release.desk import Desk
 from plate_release.errors import PreflightRefused
 from plate_release.model import Finding
-from plate_release.plan import Plan, ServicePlan, Target
+from plate_release.plan import Plan, Target
 
 
 def preflight(desk: Desk, plan: Plan) -> dict[str, Before]:
@@ -52,26 +52,33 @@ def look(desk: Desk, target: Target) -> Before:
 
 
 def _cluster(desk: Desk, plan: Plan) -> None:
+    dry_run = desk.options.cluster_dry_run == "on"
+    cluster = _cluster_ready(desk, [service.target for service in plan.services], dry_run=dry_run)
+    if cluster is None or not dry_run:
+        return
+    created = {_namespace(s.target) for s in plan.services if _creates_namespace(s.target)}
+    for service in plan.services:
+        objects = [one.body for one in service.objects]
+        desk.journal.find(*cluster.dry_run(objects, _namespace(service.target), created=created))
+
+
+def _cluster_ready(desk: Desk, targets: Collection[Target], *, dry_run: bool) -> Cluster | None:
+    """Return the cluster if it is configured and lets us do what follows."""
     cluster = desk.world.cluster()
     if cluster is None:
         text = (
             "No cluster is configured (KUBECONFIG): its preflight, dry run and backup are left out."
         )
         desk.journal.find(Finding("info", "no-cluster", text))
-        return
-    dry_run = desk.options.cluster_dry_run == "on"
-    created = {_namespace(s) for s in plan.services if _creates_namespace(s)}
-    desk.journal.find(
-        *cluster.preflight(
-            {_namespace(service) for service in plan.services},
-            created=created,
-            dry_run=dry_run,
-            backup=not desk.options.skip_backup,
-        )
+        return None
+    found = cluster.preflight(
+        {_namespace(target) for target in targets},
+        created={_namespace(target) for target in targets if _creates_namespace(target)},
+        dry_run=dry_run,
+        backup=not desk.options.skip_backup,
     )
-    for service in plan.services if dry_run else ():
-        objects = [one.body for one in service.objects if not one.hook]
-        desk.journal.find(*cluster.dry_run(objects, _namespace(service), created=created))
+    desk.journal.find(*found)
+    return cluster
 
 
 def confirm(desk: Desk, plan: Plan) -> None:
@@ -79,7 +86,7 @@ def confirm(desk: Desk, plan: Plan) -> None:
     if not desk.config.confirm or desk.options.yes:
         return
     what = ", ".join(f"{s.target.service} {s.before} -> {s.after}" for s in plan.services)
-    if not sys.stdin.isatty():
+    if not sys.stdin.isatty() or desk.world.environ.get("CI"):
         raise PreflightRefused(
             f"{desk.config.environment} asks for confirmation, and there is no terminal.",
             why=what,
@@ -101,30 +108,32 @@ def backup(desk: Desk, plan: Plan) -> None:
     folder = Path(desk.world.environ.get("RUNNER_TEMP") or tempfile.gettempdir())
     for service in plan.services:
         name = f"plate-release-{service.target.application}-{int(desk.world.clock.wall())}.yaml"
-        refs = [ObjectRef.of(one.body, _namespace(service)) for one in service.objects]
+        refs = [ObjectRef.of(one.body, _namespace(service.target)) for one in service.objects]
         file = cluster.backup(refs, folder / name)
         desk.journal.event(f"saved the live objects of {service.target.application} to {file}")
 
 
-def ready(desk: Desk, targets: Iterable[Target]) -> list[Finding]:
+def ready(desk: Desk, targets: Collection[Target]) -> list[Finding]:
     """Return what is not ready, and what is worth knowing, without changing anything (`check`)."""
     found: list[Finding] = []
     for target in targets:
         try:
-            application = look(desk, target).application
-        except (CallFailed, PreflightRefused) as error:
+            status = look(desk, target).application.status
+        except PreflightRefused as error:
             found.append(Finding("error", error.code, str(error)))
-            continue
-        status = application.status
-        text = f"{target.application}: {status.sync.status}, {status.health.status}"
-        found.append(Finding("info", "application", text))
-    return found
+        else:
+            text = f"{target.application}: {status.sync.status}, {status.health.status}"
+            found.append(Finding("info", "application", text))
+    try:
+        _cluster_ready(desk, targets, dry_run=desk.options.cluster_dry_run == "on")
+    except PreflightRefused as error:
+        found.append(Finding("error", error.code, str(error)))
+    return [*desk.journal.result.findings, *found]
 
 
-def _namespace(service: ServicePlan) -> str:
-    return service.target.manifest.application.spec.destination.namespace
+def _namespace(target: Target) -> str:
+    return target.manifest.application.spec.destination.namespace
 
 
-def _creates_namespace(service: ServicePlan) -> bool:
-    options = service.target.manifest.application.spec.sync_policy.sync_options
-    return "CreateNamespace=true" in options
+def _creates_namespace(target: Target) -> bool:
+    return "CreateNamespace=true" in target.manifest.application.spec.sync_policy.sync_options

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from plate_release.argocd.failures import CallFailed
+from plate_release.argocd.sources import our_source
 from plate_release.argocd.status import LiveApplication
 from plate_release.cluster import Cluster, ObjectRef
 from plate_release.desk import Desk
@@ -12,7 +13,8 @@ from plate_release.errors import ReleaseError
 from plate_release.gates import ready
 from plate_release.gitops.dora import DAY, dora
 from plate_release.gitops.entry import Recorded
-from plate_release.plan import ServicePlan, Target, where
+from plate_release.plan import ServicePlan, Target, tag_of, where
+from plate_release.values import Key, read
 
 _WINDOW = 30 * DAY
 
@@ -26,7 +28,7 @@ def everyone(desk: Desk) -> list[str]:
 def check(desk: Desk) -> dict[str, Any]:
     """Return the preflight of every service: `{"ok","findings"}`."""
     targets = desk.targets(everyone(desk))
-    findings = [*desk.journal.result.findings, *ready(desk, targets)]
+    findings = ready(desk, targets)
     ok = all(finding.level != "error" for finding in findings)
     return {"ok": ok, "findings": [asdict(finding) for finding in findings]}
 
@@ -63,7 +65,7 @@ def _status(desk: Desk, target: Target, cluster: Cluster | None) -> dict[str, An
     live = _live(desk, target, disagreements)
     runs = _runs(spot, cluster, disagreements)
     last = _last(desk, target)
-    disagreements += _disagreements(desk, spot, live, runs)
+    disagreements += _disagreements(spot, live, runs)
     return {
         "name": target.service,
         "application": target.application,
@@ -114,14 +116,24 @@ def _last(desk: Desk, target: Target) -> Recorded | None:
     return next((r for r in entries if target.service in r.entry.names()), None)
 
 
+def _behind(spot: ServicePlan, live: LiveApplication) -> Iterator[str]:
+    """Say where Argo CD's commit holds another tag than the branch; other commits do not matter."""
+    index = our_source(live.spec, spot.target.url, spot.target.repository.branch, spot.file)
+    revision = live.status.sync.at(index) if index is not None else None
+    if revision is None:
+        yield "Argo CD names no commit of this repository"
+        return
+    data = spot.target.repository.read_at(revision, spot.file)
+    tag = read(data, Key.parse(spot.key), file=spot.file) if data is not None else None
+    if tag is None or tag_of(tag) != spot.before:
+        yield f"Argo CD is at {revision[:12]}, where the tag is {tag_of(tag or '')}"
+
+
 def _disagreements(
-    desk: Desk, spot: ServicePlan, live: LiveApplication | None, runs: dict[str, Any] | None
+    spot: ServicePlan, live: LiveApplication | None, runs: dict[str, Any] | None
 ) -> Iterator[str]:
-    head = desk.head(spot.target.repository).commit
     if live is not None:
-        named = {live.status.sync.revision, *live.status.sync.revisions}
-        if head not in named:
-            yield f"Argo CD has not compared {head[:12]} yet"
+        yield from _behind(spot, live)
         if live.status.sync.status != "Synced":
             yield f"Argo CD says {live.status.sync.status}"
         if live.status.health.status != "Healthy":

@@ -35,9 +35,7 @@ def history(body: dict[str, Any]) -> RenderableType:
         row = (when, one["commit"][:12], one["state"], services, one["by"])
         table.add_row(*map(text, row))
     figures = (
-        text(
-            f"{name.replace('_', ' ')}: {figure['value']} {figure['unit']} ({figure['definition']})"
-        )
+        text(_figure(name, figure))
         for name, figure in body.get("dora", {}).items()
         if isinstance(figure, dict)
     )
@@ -98,3 +96,8 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def _figure(name: str, figure: dict[str, Any]) -> str:
+    value = "unknown" if figure["value"] is None else f"{figure['value']:.3g} {figure['unit']}"
+    return f"{name.replace('_', ' ')}: {value} ({figure['definition']})"
