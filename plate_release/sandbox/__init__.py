@@ -2,9 +2,10 @@
 
 What it cannot follow it says, as a ComparisonError or an error of the API: kustomize, jsonnet,
 config management plugins, charts from Helm or OCI repositories, the source hydrator, JSON patches
-of Applications, writing to the cluster other than creating and deleting, logs (there is no kubelet).
-What it leaves out silently: `ignoreDifferences`, SyncFail and PostDelete hooks, quotas and admission
-policies, `minReadySeconds`, init containers (they always succeed), CronJobs (they never fire).
+of Applications, writing to the cluster other than creating and deleting, and logs, since there is
+no kubelet. What it leaves out silently: `ignoreDifferences`, SyncFail and PostDelete hooks, quotas
+and admission policies, `minReadySeconds`, init containers (they always succeed), CronJobs (they
+never fire).
 """
 
 from typing import TYPE_CHECKING, Any
