@@ -232,9 +232,11 @@ def _config(request: Request, tree: RepositoryTree) -> Config:
     local = Path(path)
     if place.config and local.is_file():
         return configuration.parse(local.read_bytes(), file=path, environment=environment)
-    data = tree.read_many([os.path.normpath(path)])
-    if data:
-        (content,) = data.values()
+    inside = os.path.normpath(path)
+    # The Applications are read next: one round trip brings both.
+    manifests = [p for p, _ in tree.entries("environments") if p.endswith((".yaml", ".yml"))]
+    content = tree.read_many([inside, *manifests]).get(inside)
+    if content is not None:
         return configuration.parse(content, file=path, environment=environment)
     if place.config:
         raise UsageError(
