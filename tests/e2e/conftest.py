@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,10 @@ VALUES = "helm/applications/plate-server/values-prod.yaml"
 IMAGE = "registry.example/stg-server/server"
 # Short enough for a test, long enough for what the tags' words do.
 SHORT = ("--soak=2s", "--grace=3s", "--timeout=90s", "--yes", "--image-check=off", "--skip-backup")
+# The same as a repository's configuration, for commands that have no such options.
+QUICK = {
+    "release": {"soak": "1s", "grace": "2s", "timeout": "90s", "image-check": "off"},
+}
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,11 @@ class Team:
         api = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
         return {**api, "metadata": metadata, "spec": whole | spec}
 
+    def configure(self, config: dict[str, Any]) -> None:
+        """Give the repository that is to be founded a configuration."""
+        file = self.work / "seed" / "environments" / "prod.yaml"
+        file.write_text(yaml.safe_dump(config))
+
     def found(self, **overrides: Any) -> None:
         """Push the repository's first commit and have Argo CD deploy it."""
         seed = self.work / "seed"
@@ -230,6 +239,29 @@ def pair(nobody: Team) -> Team:
     nobody.add()
     nobody.found()
     return nobody
+
+
+Found = Callable[[], Team]
+
+
+@pytest.fixture
+def founded(
+    argocd: Backend, served: GitServer, tmp_path: Path, request: pytest.FixtureRequest
+) -> Found:
+    """Return how to found a team with one service, as often as wanted; from any thread."""
+
+    def found() -> Team:
+        identity = uuid.uuid4().hex[:8]
+        folder = tmp_path / identity
+        folder.mkdir()
+        team = Team(argocd, served, folder, identity)
+        request.addfinalizer(team.remove)
+        team.add()
+        team.configure(QUICK)
+        team.found()
+        return team
+
+    return found
 
 
 def interrupt(process: "subprocess.Popen[str]") -> None:
