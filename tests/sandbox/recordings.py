@@ -4,10 +4,11 @@ A row's state is five tracks: sync (status, whose revision), health, operation (
 phase, whose revision it syncs and has synced, whether it waits for a retry), condition types and
 images. Each track must go through the same values. Between tracks, changes that the recording has
 less than `RACE` seconds apart may swap, since Argo CD's status, operation and live-object writers
-race; nothing else is forgiven.
+race; nothing else is forgiven. What operations and conditions say is compared as well.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -122,6 +123,23 @@ def changes(rows: Iterable[tuple[float, Row]], owners: Mapping[str, str]) -> lis
         found += [Change(t, index, k, now[k]) for k in TRACKS if k not in last or now[k] != last[k]]
         last = now
     return found
+
+
+def messages(rows: Iterable[tuple[float, Row]], owners: Mapping[str, str]) -> set[str]:
+    """Return what operations and conditions say, commits and times swapped."""
+    said = set()
+    for _, app in rows:
+        status = app.get("status", {})
+        said.add(status.get("operationState", {}).get("message", ""))
+        said |= {condition["message"] for condition in status.get("conditions") or ()}
+    return {_swapped(text, owners) for text in said}
+
+
+def _swapped(text: str, owners: Mapping[str, str]) -> str:
+    for commit, name in owners.items():
+        text = text.replace(commit, name).replace(f"-{commit[:7]}-", f"-{name}-")
+    text = re.sub(r"at \d+:\d\d[AP]M", "at TIME", text)
+    return re.sub(r"(sync-|yaml:)[\d:]+", r"\1N", text)
 
 
 def track(found: list[Change], name: str) -> list[Any]:

@@ -18,6 +18,7 @@ from tests.sandbox.recordings import (
     changes,
     disorder,
     load,
+    messages,
     track,
 )
 
@@ -180,6 +181,11 @@ class Play:
         for name in ("operation", "sync", "health", "conditions", "images"):
             assert track(played, name) == track(recorded, name), name
         assert disorder(recorded, played) == []
+        said = messages(applications(self.recording.of("stream")), self.recording.owners())
+        mine = messages(self.rows, self.owners)
+        assert said <= mine
+        # Whether a wave is healthy by the first look at it is a race too.
+        assert all(text.startswith("waiting for healthy state") for text in mine - said)
         assert len(self.answers) == len(self.recording.of("call"))
         for row, status, body in self.answers:
             assert status == row["status"], row["path"]
