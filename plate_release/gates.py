@@ -3,8 +3,11 @@
 import sys
 import tempfile
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
+from plate_release.argocd.client import AppRef
+from plate_release.argocd.status import LiveApplication
 from plate_release.argocd.windows import opens
 from plate_release.cluster import Cluster
 from plate_release.commit import Before
@@ -45,10 +48,23 @@ def look(desk: Desk, target: Target) -> Before:
             why=f"It opens {when}." if when else "",
             todo="Release when it is open, or change the window in the project.",
         )
+    _may_sync(desk, replace(ref, project=application.spec.project), application)
     if application.status.health.status not in ("Healthy", ""):
         text = f"{ref} is {application.status.health.status} before the release."
         desk.journal.find(Finding("warning", "unhealthy-before", text))
     return Before(application, argocd.resource_tree(ref))
+
+
+def _may_sync(desk: Desk, ref: AppRef, application: LiveApplication) -> None:
+    """Say what will be missing; refuse where nobody else would start the sync."""
+    if desk.argocd.can_i("sync", ref):
+        return
+    what = f"The Argo CD account may not sync {ref}."
+    todo = "Grant it `applications, sync` on that Application."
+    if not application.spec.automated:
+        raise PreflightRefused(what, why="Its automated sync is off.", todo=todo)
+    text = f"{what} It cannot end a stuck operation before a rollback. {todo}"
+    desk.journal.find(Finding("warning", "no-sync-permission", text))
 
 
 def _cluster(desk: Desk, plan: Plan) -> None:

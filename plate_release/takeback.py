@@ -1,8 +1,10 @@
 """Taking a release back: the inverse edit, as a release of its own, of what is still ours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from plate_release.argocd.settle import end_operations
 from plate_release.commit import Commit, Release, Why, commit, entry_of
 from plate_release.desk import Desk
 from plate_release.errors import ReleaseError
@@ -14,6 +16,9 @@ from plate_release.outcome import Revert
 from plate_release.plan import Plan, RepositoryPlan, ServicePlan, retagged, tag_of
 from plate_release.values import Key, read
 from plate_release.watching import Ended, watch_release
+
+# How long an operation may take to end before the revert is pushed all the same, in seconds.
+_ENDING = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ def take_back(desk: Desk, release: Release, ended: Ended) -> TakenBack:
     desk.journal.event(f"taking {release.id} back: {ended.reason}")
     try:
         parts, impossible = _inverse(desk, release)
+        _end_operations(desk, parts, {commit.sha for commit in release.commits})
         reverts = {c.repository: c.sha for c in release.commits}
         why = Why(rollback=True, reverts=reverts, reason=ended.reason)
         pushed = commit(desk, Plan(tuple(parts)), {}, why)
@@ -48,6 +54,25 @@ def take_back(desk: Desk, release: Release, ended: Ended) -> TakenBack:
     if not pushed.commits:
         return TakenBack(None, None, impossible=impossible)
     return TakenBack(pushed, watch_release(desk, pushed), impossible)
+
+
+def _end_operations(desk: Desk, parts: Sequence[RepositoryPlan], bad: AbstractSet[str]) -> None:
+    """End what still syncs the bad commit: a revert would wait behind all its retries."""
+    names = {desk.ref(s.target): s.target.service for part in parts for s in part.services}
+    if not names:
+        return
+    ended = end_operations(
+        names,
+        bad.__contains__,
+        desk.argocd,
+        desk.world.clock,
+        desk.world.stream,
+        seconds=_ENDING,
+        should_stop=lambda: desk.world.stop.asked,
+    )
+    for ref, settled in ended.items():
+        if not settled.free:
+            desk.journal.event(f"{names[ref]}: {settled.says}")
 
 
 def _inverse(desk: Desk, release: Release) -> tuple[list[RepositoryPlan], bool]:

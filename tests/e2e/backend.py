@@ -37,7 +37,8 @@ class Backend:
         )
 
     def create(self, manifest: dict[str, Any]) -> None:
-        self.call("POST", "", json=manifest).raise_for_status()
+        answer = self.call("POST", "", json=manifest)
+        assert answer.ok, answer.text
 
     def until(self, name: str, health: str) -> dict[str, Any]:
         """Wait on the stream until the Application is Synced and has that health."""
