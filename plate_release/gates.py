@@ -131,7 +131,7 @@ def backup(desk: Desk, plan: Plan) -> None:
 
 def ready(desk: Desk, targets: Collection[Target]) -> list[Finding]:
     """Return what is not ready, and what is worth knowing, without changing anything (`check`)."""
-    found: list[Finding] = []
+    found: list[Finding] = [_account(desk)]
     for target in targets:
         try:
             status = look(desk, target).application.status
@@ -145,6 +145,13 @@ def ready(desk: Desk, targets: Collection[Target]) -> list[Finding]:
     except PreflightRefused as error:
         found.append(Finding("error", error.code, str(error)))
     return [*desk.journal.result.findings, *found]
+
+
+def _account(desk: Desk) -> Finding:
+    user = desk.argocd.userinfo()
+    if not user.logged_in:
+        return Finding("error", "argocd-token", "Argo CD does not know the token of this run.")
+    return Finding("info", "argocd", f"Argo CD {desk.argocd.version()}, as {user.username}")
 
 
 def _namespace(target: Target) -> str:

@@ -63,29 +63,8 @@ class Version(Wire):
     version: str = Field(default="", alias="Version")
 
 
-class RevisionMetadata(Wire):
-    """A commit, as Argo CD's repository server knows it."""
-
-    author: str = ""
-    date: str = ""
-    message: str = ""
-
-
-class KubernetesEvent(Wire):
-    """An event about the Application."""
-
-    type: str = ""
-    reason: str = ""
-    message: str = ""
-    last_timestamp: str | None = None
-
-
 class _Value(Wire):
     value: str = ""
-
-
-class _Events(Wire):
-    items: Many[KubernetesEvent] = ()
 
 
 class _List(Wire):
@@ -124,15 +103,14 @@ class ArgoCD:
             app, self._change(request, f"{request}?{query[-1][0]}={query[-1][1]}")
         )
 
-    def list(
-        self, *, projects: Iterable[str] = (), selector: str = ""
-    ) -> tuple[LiveApplication, ...]:
+    def list(self) -> tuple[LiveApplication, ...]:
         """Return the Applications that the account may see, from the server's cache."""
-        return self._list(projects, (("selector", selector),) if selector else ())
+        return self._list(())
 
     def glance(self, projects: Iterable[str] = ()) -> tuple[LiveApplication, ...]:
         """Return little of many Applications: sync, health, operation; from the server's cache."""
-        return self._list(projects, (("fields", _GLANCE),))
+        scope = [("projects", project) for project in projects]
+        return self._list([*scope, ("fields", _GLANCE)])
 
     def resource_tree(self, app: AppRef) -> ResourceTree:
         """Return the objects that belong to it, pods among them."""
@@ -141,15 +119,6 @@ class ArgoCD:
     def sync_windows(self, app: AppRef) -> SyncWindows:
         """Return the windows that apply to it."""
         return self._read(SyncWindows, _path(app, "syncwindows"), app.query)
-
-    def revision_metadata(self, app: AppRef, revision: str) -> RevisionMetadata:
-        """Return author, date and message of a commit."""
-        path = _path(app, "revisions", revision, "metadata")
-        return self._read(RevisionMetadata, path, app.query)
-
-    def events(self, app: AppRef) -> tuple[KubernetesEvent, ...]:
-        """Return the Kubernetes events about it."""
-        return self._read(_Events, _path(app, "events"), app.query).items
 
     def can_i(self, action: str, app: AppRef) -> bool:
         """Whether the account may do `action` (get, sync, ...); the project must be known."""
@@ -196,9 +165,8 @@ class ArgoCD:
         close = get_close_matches(app.name, projects, n=1)
         return f"Did you mean {close[0]}?" if close else ""
 
-    def _list(self, projects: Iterable[str], query: Query) -> tuple[LiveApplication, ...]:
-        asked = (*(("projects", project) for project in projects), *query)
-        return self._read(_List, "/api/v1/applications", asked).items
+    def _list(self, query: Query) -> tuple[LiveApplication, ...]:
+        return self._read(_List, "/api/v1/applications", query).items
 
     def _read(self, model: type[M], path: str, query: Query = ()) -> M:
         request = Request("GET", path, query)
