@@ -2,18 +2,18 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from plate_release import __version__
 from plate_release.desk import Desk
-from plate_release.errors import PreflightRefused, PushRefused
+from plate_release.errors import PreflightRefused, PushRefused, ReleaseError
 from plate_release.gitops.entry import WATCHING, Entry, ServiceEntry, moment
 from plate_release.gitops.message import Message, Shift
 from plate_release.gitops.push import Proposal, compare_and_swap
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
-from plate_release.model import Outcome
+from plate_release.model import Edit, Outcome
 from plate_release.plan import Plan, RepositoryPlan, ServicePlan
 from plate_release.planning import plan_again
 from plate_release.values import Key, read
@@ -47,13 +47,14 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What was pushed, at `pushed` of this run's clock."""
+    """What was pushed, at `pushed` of this run's clock; `refused`: why not all of it was."""
 
     id: str
     commits: tuple[Commit, ...]
     pushed: float
     before: Mapping[str, Before] = field(default_factory=dict, repr=False)
     rollback: bool = False
+    refused: ReleaseError | None = None
 
     @property
     def services(self) -> tuple[tuple[Commit, ServicePlan], ...]:
@@ -73,23 +74,27 @@ class Why:
 def commit(desk: Desk, plan: Plan, before: Mapping[str, Before], why: Why) -> Release:
     """Push a plan: one commit a repository, each upon a head on which the plan still holds.
 
-    Where a later repository refuses, what was pushed before is in the journal. Raises PushRefused,
-    PreflightRefused where another release of a service came between, Interrupted.
+    Where a repository refuses after another was pushed to, the release says so; a rollback goes on
+    to the next. Raises PushRefused, PreflightRefused where another release of a service came
+    between, Interrupted: nothing was pushed then.
     """
     identity = str(uuid.uuid4())
     desk.intend(identity)
     release = Release(identity, (), desk.world.clock.now(), before, why.rollback)
     for part in plan.parts:
-        made = _Writer(desk, part, identity, why).push()
+        try:
+            made = _Writer(desk, part, identity, why).push()
+        except ReleaseError as error:
+            release = replace(release, refused=error)
+            if why.reverts:
+                continue
+            break
         if made is not None:
-            release = Release(
-                identity,
-                (*release.commits, made),
-                desk.world.clock.now(),
-                before,
-                why.rollback,
-            )
+            commits = (*release.commits, made)
+            release = replace(release, commits=commits, pushed=desk.world.clock.now())
             tell_commit(desk, made)
+    if release.refused and not release.commits:
+        raise release.refused
     return release
 
 
@@ -128,14 +133,19 @@ class _Writer:
 
     def _on(self, head: RepositoryTree) -> RepositoryPlan | None:
         """Return the plan as it is on `head`; None where nothing is left to do there."""
-        if not self.why.reverts:
-            self.desk.check_stop()
-            self._refuse_company()
+        if self.why.reverts:
+            ours = (
+                service
+                for service in self.part.services
+                if all(now == edit.before for edit, now in held(service, head))
+            )
+            part = replace(self.part, services=tuple(ours))
+            return part if part.services else None
+        self.desk.check_stop()
+        self._refuse_company()
         for service in self.part.services:
             self._refuse_moved(service, head)
-        if self.why.reverts or self.part.holds_on(head):
-            return self.part
-        return plan_again(self.desk, self.part, head)
+        return self.part if self.part.holds_on(head) else plan_again(self.desk, self.part, head)
 
     def _refuse_company(self) -> None:
         """Refuse where another release of a service is under way since we looked."""
@@ -150,12 +160,7 @@ class _Writer:
 
     def _refuse_moved(self, service: ServicePlan, head: RepositoryTree) -> None:
         """Never write over a value that somebody has set since the plan was made."""
-        data = head.read_many([service.file]).get(service.file)
-        moved = data is None or any(
-            read(data, Key.parse(edit.key), file=edit.file) not in (edit.before, edit.after)
-            for edit in service.edits
-        )
-        if moved:
+        if any(now not in (edit.before, edit.after) for edit, now in held(service, head)):
             change = self.part.repository.last_change(
                 service.file, self.part.tree.commit, head.commit
             )
@@ -182,6 +187,14 @@ class _Writer:
         entry = first_entry(desk, self.id, part.services, self.why.reverts.get(repository))
         note = desk.ledger(repository).record(sha, entry)
         return Proposal(sha, (repository.branch_update(head, sha), note))
+
+
+def held(service: ServicePlan, head: RepositoryTree) -> list[tuple[Edit, str | None]]:
+    """Return what each key of a service's edits holds on `head`; None where it has gone."""
+    data = head.read_many([service.file]).get(service.file)
+    if data is None:
+        return [(edit, None) for edit in service.edits]
+    return [(edit, read(data, Key.parse(edit.key), file=edit.file)) for edit in service.edits]
 
 
 def first_entry(

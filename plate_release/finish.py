@@ -8,7 +8,7 @@ from plate_release.commit import PUSHING, Commit, Release, entry_of, first_entry
 from plate_release.desk import Desk
 from plate_release.errors import ExitCode, ReleaseError
 from plate_release.gitops.entry import Entry, moment
-from plate_release.model import Finding, Outcome
+from plate_release.model import Finding, Judgement, Outcome
 from plate_release.outcome import Decision, conclude
 from plate_release.result import Result
 from plate_release.takeback import TakenBack, take_back
@@ -26,9 +26,23 @@ def cut_short(desk: Desk, release: Release) -> Result:
     return finish(desk, release, Ended(nothing, Decision.WAIT, interrupted=True))
 
 
+def undo_part(desk: Desk, release: Release, error: ReleaseError) -> Result:
+    """Take back what was pushed of a release before one of its repositories refused the rest."""
+    desk.journal.find(Finding("error", error.code, str(error)))
+    desk.world.stop.clear()
+    nothing = {service.target.service: None for _, service in release.services}
+    stopped = error.exit_code is ExitCode.INTERRUPTED
+    ended = Ended(nothing, Decision.REVERT, interrupted=stopped, because=error.what)
+    return _close(desk, release, ended, take_back(desk, release, ended))
+
+
 def finish(desk: Desk, release: Release, ended: Ended) -> Result:
     """Keep a release or take it back, write that down, and conclude."""
     taken = take_back(desk, release, ended) if _must_go(desk, release, ended) else None
+    return _close(desk, release, ended, taken)
+
+
+def _close(desk: Desk, release: Release, ended: Ended, taken: TakenBack | None) -> Result:
     outcome, code = _conclude(ended, taken)
     if taken and taken.release and taken.ended:
         _write(desk, taken.release, taken.ended.verdicts, conclude(taken.ended.verdicts)[0])
@@ -42,10 +56,21 @@ def _must_go(desk: Desk, release: Release, ended: Ended) -> bool:
     if release.rollback:
         return False
     if not ended.interrupted:
-        return ended.decision is Decision.REVERT
+        return ended.decision is Decision.REVERT or _is_taken_back(desk, release, ended)
     desk.journal.event("interrupted; a second signal ends the run at once")
     desk.world.stop.clear()
     return desk.options.on_cancel == "revert"
+
+
+def _is_taken_back(desk: Desk, release: Release, ended: Ended) -> bool:
+    """Whether what superseded it is its own revert, which another run has pushed."""
+    if all(v is None or v.judgement is not Judgement.SUPERSEDED for v in ended.verdicts.values()):
+        return False
+    for made in release.commits:
+        made.repository.head()
+        if desk.ledger(made.repository).revert_of(made.sha):
+            return True
+    return False
 
 
 def _conclude(ended: Ended, taken: TakenBack | None) -> tuple[Outcome, ExitCode]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from plate_release.commit import Before, Why, commit, tell_commit
 from plate_release.desk import Desk
 from plate_release.errors import ExitCode
-from plate_release.finish import see_through
+from plate_release.finish import see_through, undo_part
 from plate_release.gates import backup, confirm, preflight
 from plate_release.model import Ask, Outcome
 from plate_release.past import newest, read_release
@@ -57,6 +57,8 @@ def _go(desk: Desk, planned: Plan, why: Why) -> Result:
     confirm(desk, planned)
     backup(desk, planned)
     release = commit(desk, planned, before, why)
+    if release.refused:
+        return undo_part(desk, release, release.refused)
     if not release.commits:
         return _end(desk, Outcome.UNCHANGED)
     if not desk.options.wait:

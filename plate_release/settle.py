@@ -36,7 +36,7 @@ def settle_earlier(desk: Desk, services: Collection[str]) -> None:
     repositories = dict.fromkeys(target.repository for target in desk.targets(list(services)))
     for repository in repositories:
         while found := desk.ledger(repository).unsettled(services):
-            if left := [one for one in found if desk.is_left(one.entry)]:
+            if left := _left(desk, repository, found):
                 done = settle_one(desk, repository, _first(left))
                 text = f"An earlier release was left unsettled: {done.commit[:12]} {done.outcome}."
                 desk.journal.find(Finding("info", "settled-earlier", text))
@@ -56,7 +56,7 @@ def settle_earlier(desk: Desk, services: Collection[str]) -> None:
 def settle_all(desk: Desk) -> tuple[Settled, ...]:
     """Settle everything in the repository that its own run has left."""
     done: list[Settled] = []
-    while left := [r for r in desk.ledger(desk.home).unsettled() if desk.is_left(r.entry)]:
+    while left := _left(desk, desk.home, desk.ledger(desk.home).unsettled()):
         done.append(settle_one(desk, desk.home, _first(left)))
         desk.check_stop()
         desk.fresh()
@@ -66,7 +66,7 @@ def settle_all(desk: Desk) -> tuple[Settled, ...]:
 
 def settle_one(desk: Desk, repository: Repository, left: Recorded) -> Settled:
     """Judge one release that was left, and keep it or take it back."""
-    revert = _revert_of(desk, repository, left.commit)
+    revert = desk.ledger(repository).revert_of(left.commit)
     if revert is not None and revert.entry.settled:
         # It was taken back, and only the last word about it is missing.
         good = revert.entry.state is Outcome.RELEASED
@@ -93,17 +93,19 @@ def settle_one(desk: Desk, repository: Repository, left: Recorded) -> Settled:
     return Settled(left.commit, outcome)
 
 
+def _left(desk: Desk, repository: Repository, found: Collection[Recorded]) -> list[Recorded]:
+    """Return those that nobody watches any more; who watches a revert has what it reverts too."""
+    unsettled = desk.ledger(repository).unsettled()
+    watched = {one.entry.reverts for one in unsettled if not desk.is_left(one.entry)}
+    return [one for one in found if desk.is_left(one.entry) and one.commit not in watched]
+
+
 def _options(desk: Desk, left: Recorded) -> Options:
     """Return the options to settle with; a cancelled job has little time left."""
     options = replace(desk.options, record=None)
     if desk.is_ours(left.entry):
         options = replace(options, timeout=min(options.timeout, _CANCELLED))
     return options
-
-
-def _revert_of(desk: Desk, repository: Repository, commit: str) -> Recorded | None:
-    entries = desk.ledger(repository).entries()
-    return next((r for r in entries if r.entry.reverts == commit), None)
 
 
 def _write(desk: Desk, repository: Repository, commit: str, outcome: Outcome) -> Settled:

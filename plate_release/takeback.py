@@ -1,20 +1,22 @@
 """Taking a release back: the inverse edit, as a release of its own, of what is still ours."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from plate_release.argocd.settle import end_operations
-from plate_release.commit import Commit, Release, Why, commit, entry_of
+from plate_release.commit import Commit, Release, Why, commit, entry_of, held
 from plate_release.desk import Desk
 from plate_release.errors import ReleaseError
 from plate_release.gitops.entry import Entry, moment
-from plate_release.gitops.revert import Decision, Undo, decide
+from plate_release.gitops.repository import Repository
+from plate_release.gitops.revert import Decision, decide
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Edit, Finding
+from plate_release.outcome import Decision as Next
 from plate_release.outcome import Revert
 from plate_release.plan import Plan, RepositoryPlan, ServicePlan, retagged, tag_of
-from plate_release.values import Key, read
+from plate_release.values import Key
 from plate_release.watching import Ended, watch_release
 
 # How long an operation may take to end before the revert is pushed all the same, in seconds.
@@ -23,7 +25,7 @@ _ENDING = 15.0
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """The revert that was pushed, if any, how its watch ended, and what that means."""
+    """The revert that was pushed, how the watch of the old values ended, what was not possible."""
 
     release: Release | None
     ended: Ended | None
@@ -43,17 +45,53 @@ def take_back(desk: Desk, release: Release, ended: Ended) -> TakenBack:
     """
     desk.journal.event(f"taking {release.id} back: {ended.reason}")
     try:
-        parts, impossible = _inverse(desk, release)
-        _end_operations(desk, parts, {commit.sha for commit in release.commits})
-        reverts = {c.repository: c.sha for c in release.commits}
-        why = Why(rollback=True, reverts=reverts, reason=ended.reason)
-        pushed = commit(desk, Plan(tuple(parts)), {}, why)
+        pushed, impossible = _push(desk, release, ended.reason)
+        back = replace(pushed, commits=(*pushed.commits, *_already(release, pushed)))
     except ReleaseError as error:
-        desk.journal.find(Finding("error", "rollback-impossible", f"{error}\n{_by_hand(release)}"))
+        _tell_impossible(desk, release, error)
         return TakenBack(None, None, impossible=True)
-    if not pushed.commits:
+    if not back.commits:
         return TakenBack(None, None, impossible=impossible)
-    return TakenBack(pushed, watch_release(desk, pushed), impossible)
+    return TakenBack(pushed, _watch(desk, back), impossible)
+
+
+def _push(desk: Desk, release: Release, reason: str) -> tuple[Release, bool]:
+    """Push what undoes a release; also whether a part of that is not possible."""
+    parts, impossible = _inverse(desk, release)
+    if desk.options.wait:
+        _end_operations(desk, parts, {commit.sha for commit in release.commits})
+    reverts = {c.repository: c.sha for c in release.commits}
+    why = Why(rollback=True, reverts=reverts, reason=reason)
+    pushed = commit(desk, Plan(tuple(parts)), {}, why)
+    if pushed.refused:
+        done = [made.repository for made in pushed.commits]
+        _tell_impossible(desk, release, pushed.refused, done)
+    elif sum(len(part.services) for part in parts) > len(pushed.services):
+        # Somebody was faster with the rest: it is told what stands there now.
+        impossible |= _inverse(desk, release)[1]
+    return pushed, impossible or pushed.refused is not None
+
+
+def _watch(desk: Desk, back: Release) -> Ended:
+    """Watch until the old values are live again, unless nobody is to watch."""
+    if desk.options.wait:
+        return watch_release(desk, back)
+    return Ended({service.target.service: None for _, service in back.services}, Next.WAIT)
+
+
+def _already(release: Release, pushed: Release) -> Iterator[Commit]:
+    """Return what somebody else has put back before us: the head is watched for it."""
+    ours = {service.target.service for _, service in pushed.services}
+    for made in release.commits:
+        head = made.repository.head()
+        back = tuple(
+            _undo(service, service.before)
+            for service in made.services
+            if service.target.service not in ours
+            and all(now == edit.before for edit, now in held(service, head))
+        )
+        if back:
+            yield Commit(made.repository, head.commit, back, made.sha)
 
 
 def _end_operations(desk: Desk, parts: Sequence[RepositoryPlan], bad: AbstractSet[str]) -> None:
@@ -82,7 +120,7 @@ def _inverse(desk: Desk, release: Release) -> tuple[list[RepositoryPlan], bool]:
         decision = _decide(desk, release, made, head)
         impossible |= bool(decision.gone)
         desk.journal.find(*_findings(made, decision, head))
-        undone = tuple(_undo(_of(made, undo.service.name), undo) for undo in decision.undo)
+        undone = tuple(_undo(_of(made, undo.service.name), undo.target) for undo in decision.undo)
         if undone:
             parts.append(RepositoryPlan(made.repository, head, undone))
     return parts, impossible
@@ -104,10 +142,7 @@ def _decide(desk: Desk, release: Release, made: Commit, head: RepositoryTree) ->
 
 def _now(service: ServicePlan, head: RepositoryTree) -> str | None:
     """Return the tag on the head: ours and the old one only where every key we wrote says so."""
-    data = head.read_many([service.file]).get(service.file)
-    if data is None:
-        return None
-    found = {e.key: read(data, Key.parse(e.key), file=e.file) for e in service.edits}
+    found = {edit.key: now for edit, now in held(service, head)}
     if None in found.values():
         return None
     for tag, values in (
@@ -120,18 +155,18 @@ def _now(service: ServicePlan, head: RepositoryTree) -> str | None:
     return str(found.get(service.key, next(iter(found.values()))))
 
 
-def _undo(service: ServicePlan, undo: Undo) -> ServicePlan:
+def _undo(service: ServicePlan, target: str) -> ServicePlan:
     """Return the inverse of what was written for a service."""
-    if undo.target == service.before:
+    if target == service.before:
         edits = tuple(replace(e, before=e.after, after=e.before) for e in service.edits)
         images = service.images_before
     else:
-        edits = tuple(_to_good(e, service, undo.target) for e in service.edits)
-        images = tuple(retagged(image, undo.target) for image in service.images_before)
+        edits = tuple(_to_good(e, service, target) for e in service.edits)
+        images = tuple(retagged(image, target) for image in service.images_before)
     return replace(
         service,
         before=service.after,
-        after=undo.target,
+        after=target,
         changes={Key.parse(e.key): e.after for e in edits},
         edits=edits,
         images=images,
@@ -160,10 +195,14 @@ def _findings(made: Commit, decision: Decision, head: RepositoryTree) -> Iterato
         yield Finding("error", "rollback-impossible", gone.by_hand)
 
 
-def _by_hand(release: Release) -> str:
-    edits = (
+def _tell_impossible(
+    desk: Desk, release: Release, error: ReleaseError, done: Collection[Repository] = ()
+) -> None:
+    by_hand = (
         f"Set {edit.key} in {edit.file} to {edit.before} and push that."
-        for _, service in release.services
+        for made, service in release.services
+        if made.repository not in done
         for edit in service.edits
     )
-    return "\n".join(edits)
+    text = "\n".join((str(error), *by_hand))
+    desk.journal.find(Finding("error", "rollback-impossible", text))

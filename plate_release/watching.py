@@ -26,11 +26,15 @@ _SECRETS = ("ARGOCD_AUTH_TOKEN", "GITOPS_TOKEN", "GITHUB_TOKEN")
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a watch ended: each service's verdict (None: none yet), and what is to be done now."""
+    """How a watch ended: each service's verdict (None: none yet), and what is to be done now.
+
+    because: why there was none, where that has a reason.
+    """
 
     verdicts: Mapping[str, Verdict | None]
     decision: Decision
     interrupted: bool = False
+    because: str = ""
 
     @property
     def reason(self) -> str:
@@ -40,7 +44,7 @@ class Ended:
             for service, verdict in self.verdicts.items()
             if verdict and verdict.judgement not in ("live", "superseded")
         )
-        return next(bad, "interrupted" if self.interrupted else "")
+        return next(bad, "interrupted" if self.interrupted else self.because)
 
 
 def watch_release(desk: Desk, release: Release) -> Ended:

@@ -57,6 +57,10 @@ class Ledger:
             if not r.entry.settled and (services is None or r.entry.names() & set(services))
         )
 
+    def revert_of(self, commit: str) -> Recorded | None:
+        """Return the release that took a commit back, if there was one."""
+        return next((r for r in self.entries() if r.entry.reverts == commit), None)
+
     def last_good(self, service: str) -> str | None:
         """Return the newest tag of `service` that a release verified."""
         return last_good(self.entries(), service)
