@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from plate_release.sandbox.git import GitServer
+from plate_release.sandbox.git import GitServer, Meanwhile
 from tests.e2e.backend import Backend, backend
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,8 @@ SHORT = ("--soak=2s", "--grace=3s", "--timeout=90s", "--yes", "--image-check=off
 QUICK = {
     "release": {"soak": "1s", "grace": "2s", "timeout": "90s", "image-check": "off"},
 }
+
+Process = subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Team:
     def run(self, *arguments: str, **environ: str) -> Ended:
         return self.end(self.start(*arguments, **environ))
 
-    def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, **environ: str) -> Process:
         command = [str(Path(sys.executable).with_name("plate-release")), "--output", "json"]
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         return subprocess.Popen(
@@ -86,7 +88,7 @@ class Team:
             text=True,
         )
 
-    def end(self, process: "subprocess.Popen[str]") -> Ended:
+    def end(self, process: Process) -> Ended:
         stdout, stderr = process.communicate(timeout=240)
         report = json.loads(stdout) if stdout.startswith("{") else {}
         return Ended(process.returncode, report, stdout, stderr)
@@ -118,12 +120,16 @@ class Team:
             ["git", *arguments], cwd=self.bare, check=True, capture_output=True, text=True
         ).stdout
 
-    def push(self, message: str, edits: dict[str, tuple[str, str]]) -> str:
-        """Commit as somebody else: each file's text replaced, and pushed over HTTP."""
+    def push(self, message: str, edits: dict[str, tuple[str, str] | None]) -> str:
+        """Commit as somebody else: each file's text replaced or the file gone, pushed over HTTP."""
         clone = self.work / f"clone-{uuid.uuid4().hex[:6]}"
         git("clone", "--quiet", self.url, str(clone), at=self.work)
-        for path, (old, new) in edits.items():
+        for path, edit in edits.items():
             file = clone / path
+            if edit is None:
+                file.unlink()
+                continue
+            old, new = edit
             text = file.read_text() if file.exists() else ""
             assert old in text
             file.write_text(text.replace(old, new) if old else new)
@@ -132,6 +138,21 @@ class Team:
         git("push", "--quiet", "origin", "HEAD:main", at=clone)
         sha: str = git("rev-parse", "HEAD", at=clone).strip()
         return sha
+
+    def meanwhile(self, action: Callable[[], object]) -> None:
+        """Do something just before the next push to the repository arrives."""
+        fault = Meanwhile(action)
+        self.git.inject(fault, matching=f"/{self.id}.git/git-receive-pack", method="POST")
+
+    def refuse(self, subject: str, message: str) -> None:
+        """Let the server refuse commits of the branch whose subject starts so."""
+        hook = self.bare / "hooks" / "pre-receive"
+        hook.write_text(
+            "#!/bin/sh\nwhile read -r old new ref; do\n"
+            f"  case $(git log -1 --format=%s $new) in '{subject}'*)"
+            f" printf '%b\\n' '{message}'; exit 1;; esac\ndone\n"
+        )
+        hook.chmod(0o755)
 
     def add(self, **spec: Any) -> str:
         """Add a service: its chart, its manifest, and its Application in Argo CD."""
@@ -264,5 +285,5 @@ def founded(
     return found
 
 
-def interrupt(process: "subprocess.Popen[str]") -> None:
+def interrupt(process: Process) -> None:
     process.send_signal(signal.SIGINT)

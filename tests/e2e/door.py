@@ -43,6 +43,10 @@ class Door:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let nothing through any more."""
         self._http.shutdown()
         self._http.server_close()
 
