@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from plate_release.charts import (
 )
 from plate_release.charts.sources import sources
 from plate_release.config import Config
-from plate_release.errors import Interrupted, UsageError
+from plate_release.errors import Interrupted, ReleaseError, UsageError
 from plate_release.gitops.commit import Author
 from plate_release.gitops.entry import Entry
 from plate_release.gitops.ledger import Ledger
@@ -98,6 +99,20 @@ class Desk:
         """Look at the heads anew."""
         self.tree = self.home.head()
         self._trees.clear()
+
+    def services(self) -> list[str]:
+        """Return every service of the environment."""
+        named = {name for name, service in self.config.services.items() if service.application}
+        return sorted({*self.discovery.services(self.config.environment), *named})
+
+    def repositories(self) -> list[Repository]:
+        """Return this repository, and every other in which values of a service stand."""
+        found = [self.home]
+        for service in self.services():
+            # A service that cannot be released holds up no other.
+            with suppress(ReleaseError):
+                found += (target.repository for target in self.targets([service]))
+        return list(dict.fromkeys(found))
 
     def targets(self, services: Sequence[str]) -> list[Target]:
         """Find the services. Raises UsageError for one that is unknown, the near miss named."""

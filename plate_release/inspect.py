@@ -19,15 +19,9 @@ from plate_release.values import Key, read
 _WINDOW = 30 * DAY
 
 
-def everyone(desk: Desk) -> list[str]:
-    """Return every service of the environment."""
-    named = {n for n, service in desk.config.services.items() if service.application}
-    return sorted({*desk.discovery.services(desk.config.environment), *named})
-
-
 def check(desk: Desk) -> dict[str, Any]:
     """Return the preflight of every service: `{"ok","findings"}`."""
-    targets = desk.targets(everyone(desk))
+    targets = desk.targets(desk.services())
     findings = ready(desk, targets)
     ok = all(finding.level != "error" for finding in findings)
     return {"ok": ok, "findings": [asdict(finding) for finding in findings]}
@@ -54,7 +48,7 @@ def _entry(recorded: Recorded) -> dict[str, Any]:
 
 def status(desk: Desk, services: Sequence[str]) -> dict[str, Any]:
     """Return git, Argo CD and cluster side by side, and where they disagree."""
-    targets = desk.targets(services or everyone(desk))
+    targets = desk.targets(services or desk.services())
     cluster = desk.world.cluster()
     return {"services": [_status(desk, target, cluster) for target in targets]}
 

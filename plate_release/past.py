@@ -49,7 +49,7 @@ def read_release(desk: Desk, repository: Repository, sha: str) -> Release:
     if story.parent is None:
         raise UsageError(f"{sha[:12]} is the first commit of the repository, no release.")
     message = parse(story.message)
-    names = [shift.service for shift in message.services] if message else _services(desk)
+    names = [shift.service for shift in message.services] if message else desk.services()
     tree, parent = repository.tree(sha), repository.tree(story.parent)
     found = (
         _read_service(desk, target, tree, parent)
@@ -67,14 +67,6 @@ def read_release(desk: Desk, repository: Repository, sha: str) -> Release:
     made = Commit(repository, sha, services, reverts)
     identity = message.id if message else sha
     return Release(identity, (made,), desk.world.clock.now(), {}, rollback)
-
-
-def _services(desk: Desk) -> list[str]:
-    """Return every service that could have been changed by a commit that names none."""
-    configured = {
-        name for name, service in desk.config.services.items() if service.application is not None
-    }
-    return sorted({*desk.discovery.services(desk.config.environment), *configured})
 
 
 def _read_service(

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from plate_release.commit import PUSHING
+from plate_release.commit import PUSHING, Release
 from plate_release.desk import Desk
 from plate_release.errors import ExitCode, PreflightRefused, ReleaseError
 from plate_release.finish import cut_short, see_through
@@ -34,10 +34,11 @@ def settle_earlier(desk: Desk, services: Collection[str]) -> None:
     Raises PreflightRefused where another run still watches one, unless we may wait for it.
     """
     repositories = dict.fromkeys(target.repository for target in desk.targets(list(services)))
+    tried: set[str] = set()
     for repository in repositories:
-        while found := desk.ledger(repository).unsettled(services):
+        while found := _unsettled(desk, repository, services):
             if left := _left(desk, repository, found):
-                done = settle_one(desk, repository, _first(left))
+                done = settle_one(desk, repository, _next(desk, left, tried))
                 text = f"An earlier release was left unsettled: {done.commit[:12]} {done.outcome}."
                 desk.journal.find(Finding("info", "settled-earlier", text))
             elif desk.options.queue:
@@ -54,12 +55,14 @@ def settle_earlier(desk: Desk, services: Collection[str]) -> None:
 
 
 def settle_all(desk: Desk) -> tuple[Settled, ...]:
-    """Settle everything in the repository that its own run has left."""
+    """Settle everything that its own run has left, in every repository of the environment."""
     done: list[Settled] = []
-    while left := _left(desk, desk.home, desk.ledger(desk.home).unsettled()):
-        done.append(settle_one(desk, desk.home, _first(left)))
-        desk.check_stop()
-        desk.fresh()
+    tried: set[str] = set()
+    for repository in desk.repositories():
+        while left := _left(desk, repository, _unsettled(desk, repository)):
+            done.append(settle_one(desk, repository, _next(desk, left, tried)))
+            desk.check_stop()
+            desk.fresh()
     desk.forget_intent()
     return tuple(done)
 
@@ -80,7 +83,7 @@ def settle_one(desk: Desk, repository: Repository, left: Recorded) -> Settled:
     own = replace(desk, journal=journal, options=_options(desk, left))
     desk.journal.event(f"settling {_named(left)}")
     try:
-        release = read_release(own, repository, left.commit)
+        release = _whole(own, repository, left)
         cancelled = desk.is_ours(left.entry) and not release.rollback
         outcome = (cut_short if cancelled else see_through)(own, release).outcome
     except ReleaseError as error:
@@ -98,6 +101,24 @@ def _left(desk: Desk, repository: Repository, found: Collection[Recorded]) -> li
     unsettled = desk.ledger(repository).unsettled()
     watched = {one.entry.reverts for one in unsettled if not desk.is_left(one.entry)}
     return [one for one in found if desk.is_left(one.entry) and one.commit not in watched]
+
+
+def _unsettled(
+    desk: Desk, repository: Repository, services: Collection[str] | None = None
+) -> tuple[Recorded, ...]:
+    desk.head(repository)
+    return desk.ledger(repository).unsettled(services)
+
+
+def _whole(desk: Desk, repository: Repository, left: Recorded) -> Release:
+    """Return the release with its commits in other repositories that are not settled either."""
+    release = read_release(desk, repository, left.commit)
+    commits = list(release.commits)
+    for other in desk.repositories():
+        for one in _unsettled(desk, other) if other is not repository else ():
+            if one.entry.id == left.entry.id:
+                commits += read_release(desk, other, one.commit).commits
+    return replace(release, commits=tuple(commits))
 
 
 def _options(desk: Desk, left: Recorded) -> Options:
@@ -121,9 +142,21 @@ def _write(desk: Desk, repository: Repository, commit: str, outcome: Outcome) ->
     return Settled(commit, Outcome(entry.state))
 
 
-def _first(left: Collection[Recorded]) -> Recorded:
-    """Return the one to settle first: a revert before what it takes back, else the oldest."""
-    return min(left, key=lambda one: (one.entry.reverts is None, one.entry.started))
+def _next(desk: Desk, left: Collection[Recorded], tried: set[str]) -> Recorded:
+    """Return the one to settle next: a revert before what it takes back, else the oldest.
+
+    Raises PreflightRefused where it was `tried`, and is as it was.
+    """
+    one = min(left, key=lambda one: (one.entry.reverts is None, one.entry.started))
+    if one.commit in tried:
+        findings = desk.journal.result.findings
+        raise PreflightRefused(
+            f"An earlier release could not be settled: {_named(one)}.",
+            why="\n".join(finding.message for finding in findings if finding.code == "ledger"),
+            todo="Let this identity write refs/notes/plate-release, then run it again.",
+        )
+    tried.add(one.commit)
+    return one
 
 
 def _named(one: Recorded) -> str:
