@@ -84,14 +84,14 @@ def settle_one(desk: Desk, repository: Repository, left: Recorded) -> Settled:
     desk.journal.event(f"settling {_named(left)}")
     try:
         release = _whole(own, repository, left)
-        cancelled = desk.is_ours(left.entry) and not release.rollback
-        outcome = (cut_short if cancelled else see_through)(own, release).outcome
     except ReleaseError as error:
         if error.exit_code is ExitCode.PREFLIGHT_REFUSED:
             raise
         # What it was about has gone: there is nothing that could be judged or put back.
         desk.journal.find(Finding("warning", "settled-unjudged", str(error)))
-        outcome = _write(desk, repository, left.commit, Outcome.HELD).outcome
+        return _write(desk, repository, left.commit, Outcome.HELD)
+    cancelled = desk.is_ours(left.entry) and not release.rollback
+    outcome = (cut_short if cancelled else see_through)(own, release).outcome
     desk.journal.find(*journal.result.findings)
     return Settled(left.commit, outcome)
 
@@ -123,7 +123,7 @@ def _whole(desk: Desk, repository: Repository, left: Recorded) -> Release:
 
 def _options(desk: Desk, left: Recorded) -> Options:
     """Return the options to settle with; a cancelled job has little time left."""
-    options = replace(desk.options, record=None)
+    options = replace(desk.options, record=None, wait=True)
     if desk.is_ours(left.entry):
         options = replace(options, timeout=min(options.timeout, _CANCELLED))
     return options

@@ -85,6 +85,25 @@ def test_nothing_is_settled_before_its_time(team: Team) -> None:
     assert team.refs() == refs
 
 
+def test_without_argo_cd_nothing_is_judged(team: Team) -> None:
+    left(team, "1.5.0")
+    refs = team.refs()
+    for command in ("settle",), ("deploy", f"{team.service}=1.6.0", *SHORT, "--no-wait"):
+        ended = team.run(*command, ARGOCD_SERVER="")
+        assert ended.status == 2, ended.stdout
+        assert "ARGOCD_SERVER" in ended.stderr
+    assert team.refs() == refs
+
+
+def test_what_has_gone_meanwhile_is_held(team: Team) -> None:
+    left(team, "1.5.0-bad")
+    manifest = f"environments/argocd/apps/{team.service}-prod.yaml"
+    team.push("stop it", {manifest: None})
+    ended = team.run("settle", ARGOCD_SERVER="")
+    assert [one["outcome"] for one in ended.report["settled"]] == ["held"], ended.stderr
+    assert states(team) == ["held"]
+
+
 def test_a_lost_ledger_stops_nobody(founded: Found) -> None:
     team = founded()
     left(team, "1.5.0-bad")
