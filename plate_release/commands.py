@@ -86,7 +86,8 @@ def settle(shared: "Shared") -> int:
 
     def go(desk: Desk) -> dict[str, Any]:
         done = settle_all(desk)
-        return {"settled": [{"commit": s.commit, "outcome": s.outcome.value} for s in done]}
+        settled = [{"commit": c, "outcome": s.outcome.value} for s in done for c in s.commits]
+        return {"settled": settled}
 
     return _look(shared, go, tables.settled)
 

@@ -22,9 +22,9 @@ _CANCELLED = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One release that was settled, and how."""
+    """One release that was settled, by its commit in each repository, and how."""
 
-    commit: str
+    commits: tuple[str, ...]
     outcome: Outcome
 
 
@@ -39,7 +39,9 @@ def settle_earlier(desk: Desk, services: Collection[str]) -> None:
         while found := _unsettled(desk, repository, services):
             if left := _left(desk, repository, found):
                 done = settle_one(desk, repository, _next(desk, left, tried))
-                text = f"An earlier release was left unsettled: {done.commit[:12]} {done.outcome}."
+                text = (
+                    f"An earlier release was left unsettled: {done.commits[0][:12]} {done.outcome}."
+                )
                 desk.journal.find(Finding("info", "settled-earlier", text))
             elif desk.options.queue:
                 desk.journal.observer.says("queue", f"waiting for {_named(found[0])}")
@@ -93,7 +95,7 @@ def settle_one(desk: Desk, repository: Repository, left: Recorded) -> Settled:
     cancelled = desk.is_ours(left.entry) and not release.rollback
     outcome = (cut_short if cancelled else see_through)(own, release).outcome
     desk.journal.find(*journal.result.findings)
-    return Settled(left.commit, outcome)
+    return Settled(tuple(made.sha for made in release.commits), outcome)
 
 
 def _left(desk: Desk, repository: Repository, found: Collection[Recorded]) -> list[Recorded]:
@@ -139,7 +141,7 @@ def _write(desk: Desk, repository: Repository, commit: str, outcome: Outcome) ->
     entry = desk.ledger(repository).update(
         commit, ended, seconds=PUSHING, clock=desk.world.clock, rng=desk.world.rng
     )
-    return Settled(commit, Outcome(entry.state))
+    return Settled((commit,), Outcome(entry.state))
 
 
 def _next(desk: Desk, left: Collection[Recorded], tried: set[str]) -> Recorded:

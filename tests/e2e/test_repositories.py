@@ -82,9 +82,14 @@ def test_a_killed_release_is_settled_in_both(teams: tuple[Team, Team], then: str
     home.end(process)
     for team in teams:
         pass_time(team)
+    commits = {team.heads()[0] for team in teams}
     more = (f"{other.service}=1.7.0", "--yes", "--no-wait") if then == "deploy" else ()
     ended = home.run(then, *more)
     assert ended.status == 0, ended.stderr
+    if then == "settle":
+        rolled_back = {"commit": home.heads()[1], "outcome": "rolled-back"}
+        assert rolled_back in ended.report["settled"]
+        assert {one["commit"] for one in ended.report["settled"]} == commits
     assert states(home) == ["released", "rolled-back"]
     assert states(other)[-2:] == ["released", "rolled-back"]
     assert (home.tag(), other.tag()) == ("1.4.2", "1.7.0" if more else "1.4.2")
