@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from plate_release import __version__
 from plate_release.desk import Desk
-from plate_release.errors import PreflightRefused, PushRefused, ReleaseError
+from plate_release.errors import Overtaken, ReleaseError, UnderWay
 from plate_release.gitops.entry import WATCHING, Entry, ServiceEntry, moment
 from plate_release.gitops.message import Message, Shift
 from plate_release.gitops.push import Proposal, compare_and_swap
@@ -16,6 +16,7 @@ from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Edit, Outcome
 from plate_release.plan import Plan, RepositoryPlan, ServicePlan
 from plate_release.planning import plan_again
+from plate_release.request import Options
 from plate_release.values import Key, read
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class _Writer:
         """Refuse where another release of a service is under way since we looked."""
         names = [service.target.service for service in self.part.services]
         for other in self.desk.ledger(self.part.repository).unsettled(names):
-            raise PreflightRefused(
+            raise UnderWay(
                 f"Another release of {', '.join(sorted(other.entry.names() & set(names)))}"
                 " is under way.",
                 why=f"{other.commit[:12]} by {other.entry.by or 'somebody'} {other.entry.run}",
@@ -165,7 +166,7 @@ class _Writer:
                 service.file, self.part.tree.commit, head.commit
             )
             who = f"{change.commit[:12]} by {change.author}: {change.subject}" if change else ""
-            raise PushRefused(
+            raise Overtaken(
                 f"{service.target.service} was changed by somebody else meanwhile.",
                 why=who or f"{service.file} is not as it was at {self.part.tree.commit[:12]}.",
                 todo="Look at that change, then run the release again.",
@@ -189,6 +190,11 @@ class _Writer:
         return Proposal(sha, (repository.branch_update(head, sha), note))
 
 
+def _longest(options: Options) -> float:
+    """Return how long a watch may take: what is live at its deadline soaks to its end."""
+    return options.timeout + options.soak + _SLACK
+
+
 def held(service: ServicePlan, head: RepositoryTree) -> list[tuple[Edit, str | None]]:
     """Return what each key of a service's edits holds on `head`; None where it has gone."""
     data = head.read_many([service.file]).get(service.file)
@@ -208,7 +214,7 @@ def first_entry(
         environment=desk.config.environment,
         services=tuple(entry_of(service) for service in services),
         started=moment(now),
-        deadline=moment(now + desk.options.timeout + _SLACK) if waits else None,
+        deadline=moment(now + _longest(desk.options)) if waits else None,
         finished=None if waits else moment(now),
         by=desk.request.by,
         run=desk.request.run,

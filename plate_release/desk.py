@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plate_release import config as configuration
 from plate_release.charts import (
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from plate_release.argocd.record import Recorder
 
 INTENT = "plate-release-intent.json"
+# What a later step of a job must know to end a release as the step that pushed it would have.
+_CARRIED = ("timeout", "soak", "grace", "on_failure", "on_unknown", "on_cancel")
 
 
 @dataclass(eq=False)
@@ -55,6 +57,7 @@ class Desk:
     config: Config
     options: Options
     recorders: dict[str, "Recorder"] = field(default_factory=dict)
+    recorded: set[str] = field(default_factory=set)
     _trees: dict[Repository, RepositoryTree] = field(default_factory=dict)
 
     @cached_property
@@ -85,7 +88,7 @@ class Desk:
 
     def ledger(self, repository: Repository) -> Ledger:
         """Return the ledger of a repository."""
-        return Ledger(repository, self.author)
+        return Ledger(repository, self.author, self.config.environment)
 
     def head(self, repository: Repository) -> RepositoryTree:
         """Return the head that this run plans on."""
@@ -135,22 +138,39 @@ class Desk:
 
     def is_ours(self, entry: Entry) -> bool:
         """Whether this very job pushed it, in an earlier step that has ended since."""
-        return entry.id in self._intended()
+        return entry.id in self._intention.get("ids", ())
 
     def intend(self, identity: str) -> None:
         """Note, before a push, what this job is about to do: a later step of it can settle that."""
         if self._intent:
-            self._intent.write_text(json.dumps([*self._intended(), identity]))
+            policy = {name: getattr(self.options, name) for name in _CARRIED}
+            intent = {"ids": [*self._intention.get("ids", ()), identity], "options": policy}
+            # Written beside and moved: a run that is killed leaves a whole file or none.
+            beside = self._intent.with_suffix(".new")
+            beside.write_text(json.dumps(intent))
+            beside.replace(self._intent)
 
     def forget_intent(self) -> None:
         """Note that what this job did is settled."""
         if self._intent:
             self._intent.unlink(missing_ok=True)
 
-    def _intended(self) -> list[str]:
+    @property
+    def intended_options(self) -> Options:
+        """The options of the earlier step of this job that pushed, else this run's."""
+        given = self._intention.get("options", {})
+        return replace(self.options, **{k: v for k, v in given.items() if k in _CARRIED})
+
+    @property
+    def has_intent(self) -> bool:
+        """Whether an earlier step of this job pushed something that is not settled."""
+        return bool(self._intention)
+
+    @property
+    def _intention(self) -> dict[str, Any]:
         if self._intent is None or not self._intent.exists():
-            return []
-        known: list[str] = json.loads(self._intent.read_text())
+            return {}
+        known: dict[str, Any] = json.loads(self._intent.read_text())
         return known
 
     @property

@@ -12,8 +12,10 @@
     ├── PreflightRefused      4   the world is not ready
     │   ├── RepositoryUnavailable git out of reach or without permission
     │   ├── ArgoUnavailable       Argo CD out of reach or without permission
-    │   └── ClusterUnavailable    the cluster out of reach or without permission
+    │   ├── ClusterUnavailable    the cluster out of reach or without permission
+    │   └── UnderWay              another release of the service is under way
     ├── PushRefused           5   the push was refused, nothing changed
+    │   └── Overtaken             somebody else changed the service meanwhile
     └── Interrupted         130   somebody stopped the run before it changed anything
 
 Every message says what happened, why, and what to do next. `plate_release.__main__.main` is the
@@ -123,11 +125,23 @@ class ClusterUnavailable(PreflightRefused):
     code = "cluster-unavailable"
 
 
+class UnderWay(PreflightRefused):
+    """Another release of a service is under way."""
+
+    code = "under-way"
+
+
 class PushRefused(ReleaseError):
     """The commit could not be pushed; the branch is as it was."""
 
     exit_code = ExitCode.PUSH_REFUSED
     code = "push-refused"
+
+
+class Overtaken(PushRefused):
+    """Somebody else changed the service between the plan and the push."""
+
+    code = "overtaken"
 
 
 class Interrupted(ReleaseError):

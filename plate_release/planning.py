@@ -47,6 +47,9 @@ def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> Reposi
     """Plan the same on another head; None where nothing is left to do."""
     wanted = [(s.target, Ask(s.target.service, s.after, s.digest)) for s in part.services]
     plan = plan_release(wanted, {part.repository: tree}, desk.renderer, judge=_accept, review=_look)
+    findings = _findings(desk, plan)
+    desk.journal.find(*findings)
+    _refuse_errors(findings)
     return plan.parts[0] if plan.parts else None
 
 
@@ -168,6 +171,10 @@ def _tell(desk: Desk, plan: Plan) -> None:
     for service in everyone:
         shift = f"{service.before} -> {service.after}" if service.edits else "nothing to change"
         desk.journal.event(f"planned {service.target.service}: {shift} ({service.file})")
+    _refuse_errors(findings)
+
+
+def _refuse_errors(findings: Iterable[Finding]) -> None:
     refused = [finding.message for finding in findings if finding.level == "error"]
     if refused:
         raise PlanRefused(

@@ -5,11 +5,11 @@ everything after it ends settled: the new tag is live and verified, or the old o
 verified, or a person is told exactly what stands where.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from plate_release.commit import Before, Why, commit, tell_commit
 from plate_release.desk import Desk
-from plate_release.errors import ExitCode
+from plate_release.errors import ExitCode, Overtaken, UnderWay
 from plate_release.finish import see_through, undo_part
 from plate_release.gates import backup, confirm, preflight
 from plate_release.model import Ask, Outcome
@@ -18,6 +18,7 @@ from plate_release.plan import Plan
 from plate_release.planning import make_plan, rollback_asks, tell_services
 from plate_release.result import Result
 from plate_release.settle import settle_earlier
+from plate_release.watching import open_recordings
 
 
 def plan(desk: Desk, asks: Sequence[Ask]) -> Result:
@@ -28,15 +29,19 @@ def plan(desk: Desk, asks: Sequence[Ask]) -> Result:
 
 def deploy(desk: Desk, asks: Sequence[Ask]) -> Result:
     """Take services to new tags."""
-    _settle_first(desk, [ask.service for ask in asks])
-    return _go(desk, make_plan(desk, asks), Why(reason=desk.options.reason))
+    services = [ask.service for ask in asks]
+    why = Why(reason=desk.options.reason)
+    return _in_turn(desk, services, lambda: _go(desk, make_plan(desk, asks), why))
 
 
 def rollback(desk: Desk, services: Sequence[str], to: str | None) -> Result:
     """Take services back to an earlier tag, down the same road."""
-    _settle_first(desk, services)
-    planned = make_plan(desk, rollback_asks(desk, services, to), rollback=True)
-    return _go(desk, planned, Why(rollback=True, reason=desk.options.reason))
+    why = Why(rollback=True, reason=desk.options.reason)
+
+    def go() -> Result:
+        return _go(desk, make_plan(desk, rollback_asks(desk, services, to), rollback=True), why)
+
+    return _in_turn(desk, services, go)
 
 
 def watch(desk: Desk, said: str | None) -> Result:
@@ -45,6 +50,7 @@ def watch(desk: Desk, said: str | None) -> Result:
     tell_services(desk, (service for _, service in release.services))
     for made in release.commits:
         tell_commit(desk, made)
+    open_recordings(desk, [service.target for _, service in release.services])
     return see_through(desk, release)
 
 
@@ -56,6 +62,7 @@ def _go(desk: Desk, planned: Plan, why: Why) -> Result:
         return _end(desk, Outcome.PLANNED)
     confirm(desk, planned)
     backup(desk, planned)
+    open_recordings(desk, [service.target for service in planned.services])
     release = commit(desk, planned, before, why)
     if release.refused:
         return undo_part(desk, release, release.refused)
@@ -67,9 +74,16 @@ def _go(desk: Desk, planned: Plan, why: Why) -> Result:
     return see_through(desk, release)
 
 
-def _settle_first(desk: Desk, services: Sequence[str]) -> None:
-    if not desk.options.dry_run:
+def _in_turn(desk: Desk, services: Sequence[str], go: Callable[[], Result]) -> Result:
+    """Go when no earlier release of the services is open; who queues goes again if overtaken."""
+    while True:
         settle_earlier(desk, services)
+        try:
+            return go()
+        except (UnderWay, Overtaken):
+            if not desk.options.queue:
+                raise
+        desk.fresh()
 
 
 def _end(desk: Desk, outcome: Outcome) -> Result:

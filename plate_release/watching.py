@@ -1,6 +1,6 @@
 """Watching what was pushed: one judge a service, one watch for all, until it is decided."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,12 @@ from plate_release.desk import Desk
 from plate_release.errors import ReleaseError
 from plate_release.model import Secret
 from plate_release.outcome import Choice, Decision, Policy, decide
-from plate_release.plan import ServicePlan
+from plate_release.plan import ServicePlan, Target
 from plate_release.result import Watched
 from plate_release.values import read
 
 _CALLS_AT_ONCE = 16
-_SECRETS = ("ARGOCD_AUTH_TOKEN", "GITOPS_TOKEN", "GITHUB_TOKEN")
+_TOKENS = ("ARGOCD_AUTH_TOKEN", "GITOPS_TOKEN", "GITHUB_TOKEN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ def watch_release(desk: Desk, release: Release) -> Ended:
     """Watch every service of a release until all are settled, or one decides for the whole."""
     options, journal = desk.options, desk.journal
     policy = Policy(Choice(options.on_failure), Choice(options.on_unknown))
+    if release.rollback:
+        # It is never taken back by itself: each of its services is watched to its end.
+        policy = Policy(Choice.HOLD, Choice.HOLD)
     verdicts: dict[str, Verdict | None] = {s.target.service: None for _, s in release.services}
     decision = Decision.WAIT
     watch = Watch(
@@ -94,9 +97,13 @@ def _watching(
     what_is = partial(_what_is, desk, commit, service)
     ref = desk.ref(service.target)
     name = service.target.service
-    if not options.record:
+    recorder = desk.recorders.get(service.target.application)
+    if recorder is None:
         return Watching(name, ref, judge, what_is)
-    recorder = _recorder(desk, release, service, subject)
+    if service.target.application not in desk.recorded:
+        recorder.scenario(subject, desk.tree.commit)
+    desk.recorded.add(service.target.application)
+    recorder.pushed(release.pushed, subject, service.after)
     return Watching(name, ref, Recorded(judge, recorder), what_is)
 
 
@@ -141,14 +148,20 @@ def _holds(data: bytes | None, service: ServicePlan) -> bool | None:
         return None
 
 
-def _recorder(desk: Desk, release: Release, service: ServicePlan, subject: Subject) -> Recorder:
-    name = subject.application
-    known = desk.recorders.get(name)
-    if known is None:
-        several = len(desk.journal.result.services) > 1
-        file = recording_file(Path(desk.options.record or ""), name, several=several)
-        hidden = [Secret(desk.world.environ.get(variable, "")) for variable in _SECRETS]
-        known = desk.recorders[name] = desk.world.keep(Recorder(file, release.pushed, hidden))
-        known.scenario(subject, desk.tree.commit)
-    known.pushed(release.pushed, subject, service.after)
-    return known
+def open_recordings(desk: Desk, targets: Sequence[Target]) -> None:
+    """Open the recordings that are asked for. Raises UsageError where one cannot be written."""
+    if desk.options.record is None:
+        return
+    applications = list(dict.fromkeys(target.application for target in targets))
+    for name in applications:
+        file = recording_file(Path(desk.options.record), name, several=len(applications) > 1)
+        recorder = Recorder(file, desk.world.clock.now(), _secrets(desk.world.environ))
+        desk.recorders[name] = desk.world.keep(recorder)
+
+
+def _secrets(environ: Mapping[str, str]) -> list[Secret]:
+    headers = environ.get("ARGOCD_HEADERS", "").splitlines()
+    values = (line.partition(":")[2].strip() for line in headers)
+    return [
+        Secret(value) for value in (*(environ.get(name, "") for name in _TOKENS), *values) if value
+    ]

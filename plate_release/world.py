@@ -101,7 +101,9 @@ class World:
         return self._cluster
 
     def _credentials(self, url: str) -> Credentials:
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        parts = urlsplit(url)
+        # With the scheme: a token for https never goes out in the clear.
+        host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         if self._trusted is None:
             self._trusted = host
         token = self.environ.get("GITOPS_TOKEN") or self.environ.get("GITHUB_TOKEN")

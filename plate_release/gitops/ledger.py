@@ -24,15 +24,21 @@ _SHA = 40
 
 
 class Ledger:
-    """The ledger of one repository, as the repository's last `head()` found it."""
+    """The ledger of one repository, as the repository's last `head()` found it.
 
-    def __init__(self, repository: Repository, author: Author) -> None:
-        self._repository, self._author = repository, author
+    environment: releases of another one are not seen; None sees them all.
+    """
+
+    def __init__(
+        self, repository: Repository, author: Author, environment: str | None = None
+    ) -> None:
+        self._repository, self._author, self._environment = repository, author, environment
 
     def entries(self) -> tuple[Recorded, ...]:
         """Return every release, newest first; a note that is not ours is passed over."""
         tree = self._repository.ledger()
-        return _newest_first(_parsed(tree, _notes(tree))) if tree else ()
+        found = _parsed(tree, _notes(tree)) if tree else ()
+        return _newest_first(r for r in found if self._is_here(r))
 
     def get(self, commit: str) -> Entry | None:
         """Return what is known of one release commit."""
@@ -54,16 +60,17 @@ class Ledger:
         return _newest_first(
             r
             for r in found
-            if not r.entry.settled and (services is None or r.entry.names() & set(services))
+            if self._is_here(r)
+            and not r.entry.settled
+            and (services is None or r.entry.names() & set(services))
         )
+
+    def _is_here(self, recorded: Recorded) -> bool:
+        return self._environment in (None, recorded.entry.environment)
 
     def revert_of(self, commit: str) -> Recorded | None:
         """Return the release that took a commit back, if there was one."""
         return next((r for r in self.entries() if r.entry.reverts == commit), None)
-
-    def last_good(self, service: str) -> str | None:
-        """Return the newest tag of `service` that a release verified."""
-        return last_good(self.entries(), service)
 
     def record(self, commit: str, entry: Entry) -> RefUpdate:
         """Write `entry` as the note of `commit` upon the ledger, for a push of ours to carry.
@@ -123,17 +130,16 @@ class Ledger:
 def last_good(entries: Collection[Recorded], service: str) -> str | None:
     """Return the newest tag of `service` among `entries`, newest first, that was verified.
 
-    A rollback that was verified shows that the tag it went back to is good.
+    A revert is a release too: what it went back to is good if its own entry says so.
     """
-    for recorded in entries:
-        for one in recorded.entry.services:
-            if one.name != service:
-                continue
-            if recorded.entry.state is Outcome.RELEASED:
-                return one.after
-            if recorded.entry.state is Outcome.ROLLED_BACK:
-                return one.before
-    return None
+    verified = (
+        one.after
+        for recorded in entries
+        if recorded.entry.state is Outcome.RELEASED
+        for one in recorded.entry.services
+        if one.name == service
+    )
+    return next(verified, None)
 
 
 def _fan_outs(commit: str) -> tuple[str, ...]:

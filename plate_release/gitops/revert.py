@@ -103,9 +103,7 @@ def _never_good(name: str, tag: str, history: Sequence[Recorded]) -> bool:
         for one in recorded.entry.services:
             if one.name != name:
                 continue
-            if (state is Outcome.RELEASED and one.after == tag) or (
-                state is Outcome.ROLLED_BACK and one.before == tag
-            ):
+            if state is Outcome.RELEASED and one.after == tag:
                 return False
             bad = bad or (one.after == tag and one.verdict is Judgement.FAILED)
     return bad
