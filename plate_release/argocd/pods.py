@@ -100,12 +100,14 @@ def repository(image: str) -> str:
 
 def _newest(tree: ResourceTree) -> set[str]:
     """Return the UIDs of the ReplicaSets with the highest revision of their owner."""
-    best: dict[str, tuple[int, str]] = {}
+    best: dict[str, tuple[int, float, str]] = {}
     for node in tree.nodes:
         if node.kind == "ReplicaSet":
             parent = node.parent_refs[0].uid if node.parent_refs else node.uid
-            best[parent] = max(best.get(parent, (-1, "")), (_revision(node), node.uid))
-    return {uid for _, uid in best.values()}
+            created = node.created_at.timestamp() if node.created_at else 0.0
+            mine = (_revision(node), created, node.uid)
+            best[parent] = max(best.get(parent, mine), mine)
+    return {uid for _, _, uid in best.values()}
 
 
 def _revision(node: Node) -> int:

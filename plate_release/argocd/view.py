@@ -93,6 +93,12 @@ class View:
         return self.commit_of(sha)
 
     @property
+    def made_by(self) -> str | None:
+        """The commit that made what runs: a later one that changed nothing was never synced."""
+        operation = self.operation_commit
+        return operation if self.descends(operation) else self.commit
+
+    @property
     def unknown(self) -> frozenset[str]:
         """The commits that it names and of which git has not said enough yet."""
         named = (self.commit, self.operation_commit)
@@ -243,7 +249,7 @@ class View:
         if any(self._runs_another(pod, name) for pod in self.release_pods):
             return False
         return image in self.running or (
-            not any(repository(i) == name for i in self.running) and image in self._applied_images
+            not any(repository(i) == name for i in self._lasting) and image in self._applied_images
         )
 
     @property
@@ -261,9 +267,16 @@ class View:
         return bool(mine) and not any(image in self.subject.images for image in mine)
 
     @property
+    def _lasting(self) -> frozenset[str]:
+        """The images that go on running: what a Job ran says nothing of what it runs next."""
+        if self.pods is None:
+            return self.running
+        return frozenset(i for pod in self.pods.current if not pod.of_job for i in pod.images)
+
+    @property
     def _applied_images(self) -> frozenset[str]:
-        """The images of the objects that the sync applied (argo-cd 3.6): no pod runs yet."""
-        result = self.operation.sync_result if self.operation else None
-        if result is None or not self.synced_by_operation:
+        """The images of the objects that the last sync applied (argo-cd 3.6): no pod runs yet."""
+        operation = self.operation
+        if operation is None or operation.sync_result is None or operation.phase != "Succeeded":
             return frozenset()
-        return frozenset(image for r in result.resources for image in r.images)
+        return frozenset(image for r in operation.sync_result.resources for image in r.images)

@@ -45,6 +45,7 @@ from tests.argocd.scenes import (
     State,
     ended,
     pod,
+    replica_set,
     tree,
     waits,
 )
@@ -277,6 +278,42 @@ def test_a_new_pod_with_another_tag_is_not_ours() -> None:
     scene.tree(2, OLD_SET, NEW_SET, pod("Running", OTHER, ready=True))
     scene.see(3, replace(LIVE, images=(NEW, OTHER)))
     assert ended(scene.until(100)) == ("failed", Code.NO_EFFECT)
+
+
+CRON_JOB = {"kind": "Job", "uid": "job-1", "parentRefs": [{"kind": "CronJob", "uid": "cron"}]}
+RAN = pod("Completed", OLD, of=("Job", "job-1"), ready=True)
+
+
+def applied(image: str) -> tuple[Mapping[str, Any], ...]:
+    return ({"kind": "CronJob", "name": "nightly", "status": "Synced", "images": [image]},)
+
+
+def test_what_a_job_ran_last_time_is_not_what_it_will_run() -> None:
+    scene = Scene(tree_before=tree(CRON_JOB, RAN))
+    scene.see(1, replace(LIVE, images=(OLD,), results=applied(NEW)))
+    scene.tree(2, CRON_JOB, RAN)
+    assert ended(scene.until(31)) == ("live", Code.LIVE)
+
+
+@pytest.mark.parametrize(
+    ("image", "end"),
+    [(OLD, ("live", Code.NO_DIFFERENCE)), (NEW, ("failed", Code.NO_EFFECT))],
+)
+def test_where_nothing_runs_what_was_applied_last_counts(image: str, end: tuple[str, Code]) -> None:
+    scene = Scene(images=(image,))
+    scene.see(1, replace(NO_DIFFERENCE, images=(), results=applied(OLD)))
+    assert ended(scene.until(40)) == end
+
+
+def test_of_two_sets_without_a_revision_the_one_made_last_is_the_newest() -> None:
+    first, last = ({**replica_set(name, 0), "info": []} for name in ("z", "a"))
+    first["createdAt"], last["createdAt"] = "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"
+    scene = Scene()
+    scene.see(1, APPLIED)
+    scene.tree(2, first, last, pod("CrashLoopBackOff", of=("ReplicaSet", "z")))
+    waits(scene.until(60))
+    scene.tree(61, first, last, pod("CrashLoopBackOff", of=("ReplicaSet", "a")))
+    assert ended(scene.until(66)) == ("failed", Code.POD_FAILED)
 
 
 def test_old_pods_do_not_matter() -> None:
