@@ -68,8 +68,9 @@ class Memory:
     held: the hold that goes on. was_live: whether there ever was one. baseline: restarts that
     each pod already had when our commit first was live; restarts: those since then. excused:
     pods that failed before the push and were not ready since. refused: why Argo CD refused a
-    sync. unrefreshed: whether a refresh was asked for in vain. reconciled_before: of the last
-    comparison before the push.
+    sync. unrefreshed: whether a refresh was asked for in vain. pods_due: since when somebody
+    answers again, where no pod was seen since. reconciled_before: of the last comparison before
+    the push.
     """
 
     held: Hold | None = None
@@ -88,7 +89,17 @@ class Memory:
     windows: WindowsSeen | None = None
     blind: Blindness | None = None
     unrefreshed: bool = False
+    pods_due: float | None = None
     reconciled_before: datetime | None = None
+
+    @property
+    def in_the_dark(self) -> bool:
+        """Whether what was seen last may be over: nobody answers, or the controller does not."""
+        return self.blind is not None or self.unrefreshed
+
+    def fails_at(self, pod: Failing, grace: float) -> float:
+        """Return when the grace of `pod` ends; after a blindness it has time to be seen again."""
+        return max(pod.since, self.pods_due or pod.since) + grace
 
 
 def remember(memory: Memory, view: View, t: float, via: Via | None) -> Memory:
@@ -108,6 +119,22 @@ def remember(memory: Memory, view: View, t: float, via: Via | None) -> Memory:
         idle_since=_since(memory.idle_since, view.idle_out_of_sync, t),
     )
     return replace(memory, named=_named(memory, view, t))
+
+
+def forget(memory: Memory, t: float) -> Memory:
+    """Return the memory after the Application was deleted: nothing that it said goes on."""
+    gone = Named(t, Code.GONE, "the Application does not exist any more")
+    return replace(
+        memory,
+        held=None,
+        failing={},
+        degraded_since=None,
+        unrendered=None,
+        no_effect=None,
+        idle_since=None,
+        blind=None,
+        named=memory.named if memory.named and memory.named.code is Code.GONE else gone,
+    )
 
 
 def _named(memory: Memory, view: View, t: float) -> Named | None:

@@ -42,7 +42,7 @@ def superseded(view: View, _memory: Memory, _limits: Limits, t: float) -> Verdic
 def live(view: View, memory: Memory, limits: Limits, t: float) -> Verdict | None:
     """End where ours stayed live for the soak, and nothing is under way that could end that."""
     held = memory.held
-    if held is None or t < held.since + limits.soak or memory.blind or memory.failing:
+    if held is None or t < held.since + limits.soak or memory.in_the_dark or memory.failing:
         return None
     under_way = view.busy or not view.in_sync
     return None if under_way else stayed_live(view, memory, t)
@@ -86,7 +86,7 @@ def sync_error(view: View, memory: Memory, _limits: Limits, t: float) -> Verdict
 
 def does_not_render(view: View, memory: Memory, limits: Limits, t: float) -> Verdict | None:
     """End where the renderer's own error survived a second refresh, or the grace."""
-    if not _believed(memory.unrendered, limits, t):
+    if not _believed(memory.unrendered, memory, limits, t):
         return None
     condition = next(c for c in view.errors if c.type in RENDER_ERRORS)
     why = Code.RENDER_FAILED, f"{condition.type}: {condition.message}"
@@ -96,11 +96,11 @@ def does_not_render(view: View, memory: Memory, limits: Limits, t: float) -> Ver
 def pod_failed(view: View, memory: Memory, limits: Limits, t: float) -> Verdict | None:
     """End where a pod of the release has been failing for longer than the grace."""
     for failing in memory.failing.values():
-        if t >= failing.since + limits.grace:
+        if t >= memory.fails_at(failing, limits.grace) and not memory.in_the_dark:
             reasons = ", then ".join(failing.reasons)
             what = f"pod {failing.pod}: {reasons} for {t - failing.since:.0f} s"
             reason = f"{what}: {failing.message}" if failing.message else what
-            return _failed(view, memory, (Code.POD_FAILED, reason), t, commit=view.commit)
+            return _failed(view, memory, (Code.POD_FAILED, reason), t, commit=view.made_by)
     return None
 
 
@@ -111,13 +111,13 @@ def restarted(view: View, memory: Memory, _limits: Limits, t: float) -> Verdict 
     worst = max(view.release_pods, key=lambda pod: pod.restarts, default=None)
     pod = f"pod {worst.name}: {worst.reason}, " if worst else ""
     reason = f"{pod}restarted {memory.restarts} times after it was live"
-    return _failed(view, memory, (Code.RESTARTED, reason), t, commit=view.commit)
+    return _failed(view, memory, (Code.RESTARTED, reason), t, commit=view.made_by)
 
 
 def degraded(view: View, memory: Memory, limits: Limits, t: float) -> Verdict | None:
     """End where health was Degraded for longer than the grace, with our commit applied."""
     since = memory.degraded_since
-    if since is None or t < since + limits.grace:
+    if since is None or not _lasted(since, limits.grace, memory, t):
         return None
     resources = [
         f"{r}: {r.health.message}"
@@ -126,26 +126,27 @@ def degraded(view: View, memory: Memory, limits: Limits, t: float) -> Verdict | 
     ]
     why = "; ".join(resources) or view.application.status.health.message
     reason = f"Degraded for {t - since:.0f} s: {why}".removesuffix(": ")
-    return _failed(view, memory, (Code.DEGRADED, reason), t, commit=view.commit)
+    return _failed(view, memory, (Code.DEGRADED, reason), t, commit=view.made_by)
 
 
 def no_effect(view: View, memory: Memory, limits: Limits, t: float) -> Verdict | None:
     """End where everything is settled on our commit, and the expected image does not run."""
-    if not _believed(memory.no_effect, limits, t):
+    if not _believed(memory.no_effect, memory, limits, t):
         return None
     missing = next(image for image in view.subject.images if not view.runs(image))
     runs = sorted(i for i in view.running if repository(i) == repository(missing))
     still = f"still {_tag(runs[0])}" if runs else f"not {_tag(missing)}, but none of its repository"
     reason = f"no effect: the image that runs is {still} ({missing} was expected)"
-    return _failed(view, memory, (Code.NO_EFFECT, reason), t, commit=view.commit)
+    return _failed(view, memory, (Code.NO_EFFECT, reason), t, commit=view.made_by)
 
 
-def held_back(_view: View, memory: Memory, _limits: Limits, t: float) -> Verdict | None:
+def held_back(view: View, memory: Memory, _limits: Limits, t: float) -> Verdict | None:
     """End where a sync was refused, or something with a name held ours back for a while."""
-    if memory.refused:
-        return _blocked(memory.refused.code, memory.refused.reason, t)
+    refused = memory.refused
+    if refused and (refused.code is Code.SYNC_WINDOW or _needs_our_sync(view, memory, t)):
+        return _blocked(refused.code, refused.reason, t)
     named = memory.named
-    if named and t >= named.since + HELD_BACK:
+    if named and not memory.blind and t >= named.since + HELD_BACK:
         return _blocked(named.code, named.reason, t)
     return None
 
@@ -217,12 +218,23 @@ def _failed(
     return Verdict(Judgement.FAILED, code, reason, t)
 
 
+def _needs_our_sync(view: View, memory: Memory, t: float) -> bool:
+    """Whether nobody but us will sync: automated sync is off, or passed our commit over."""
+    idle = memory.idle_since
+    return idle is not None and (not view.application.spec.automated or t >= idle + HELD_BACK)
+
+
 def _blocked(code: Code, reason: str, t: float) -> Verdict:
     return Verdict(Judgement.BLOCKED, code, reason, t)
 
 
-def _believed(doubt: Doubt | None, limits: Limits, t: float) -> bool:
-    return doubt is not None and (doubt.confirmed or t >= doubt.since + limits.grace)
+def _lasted(since: float, seconds: float, memory: Memory, t: float) -> bool:
+    """Whether it has lasted so long, as far as can be seen: in the dark it may be over."""
+    return t >= since + seconds and not memory.in_the_dark
+
+
+def _believed(doubt: Doubt | None, memory: Memory, limits: Limits, t: float) -> bool:
+    return doubt is not None and (doubt.confirmed or _lasted(doubt.since, limits.grace, memory, t))
 
 
 def _refused_for_good(operation: OperationState) -> bool:

@@ -28,7 +28,7 @@ from plate_release.argocd.events import (
     WindowsSeen,
 )
 from plate_release.argocd.holding import window_reason
-from plate_release.argocd.memory import Blindness, Memory, Named, remember
+from plate_release.argocd.memory import Blindness, Memory, Named, forget, remember
 from plate_release.argocd.pods import Pods, read
 from plate_release.argocd.rules import (
     HELD_BACK,
@@ -85,7 +85,7 @@ class Judge:
         """Conclude at `t`, the end of what can be seen: it counts as the deadline and the soak."""
         self._fire(t)
         memory = self._memory
-        soaking = memory.held and not memory.blind and not memory.failing
+        soaking = memory.held and not memory.in_the_dark and not memory.failing
         if self._verdict is None and self._view and soaking:
             self._verdict = stayed_live(self._view, memory, self._now)
         self._verdict = self._verdict or expire(self._view, memory, self._now)
@@ -130,7 +130,7 @@ class Judge:
         if memory.blind and memory.blind.denied_since is not None:
             yield memory.blind.denied_since + UNAUTHORIZED
         for failing in memory.failing.values():
-            yield failing.since + limits.grace
+            yield memory.fails_at(failing, limits.grace)
         for doubt in (memory.unrendered, memory.no_effect):
             if doubt:
                 yield doubt.since + limits.grace
@@ -143,16 +143,13 @@ class Judge:
                 self._see(t, event)
             case TreeSeen(tree):
                 self._pods = read(tree)
-                self._memory = replace(self._memory, blind=None)
+                self._memory = replace(self._memory, blind=None, pods_due=None)
                 self._remember(t, None)
             case Revision(sha):
                 self._known[sha] = event
                 self._remember(t, None)
             case Gone():
-                named = Named(t, Code.GONE, "the Application does not exist any more")
-                kept = self._memory.named
-                gone = kept if kept and kept.code is Code.GONE else named
-                self._memory = replace(self._memory, held=None, blind=None, named=gone)
+                self._memory = forget(self._memory, t)
                 self._gone = True
             case RefreshUnanswered():
                 self._memory = replace(self._memory, unrefreshed=True)
@@ -166,7 +163,8 @@ class Judge:
 
     def _see(self, t: float, seen: Seen) -> None:
         """Take in an Application, unless it is older than what was seen: streams start stale."""
-        self._memory = replace(self._memory, blind=None)
+        pods_due = t if self._memory.blind else self._memory.pods_due
+        self._memory = replace(self._memory, blind=None, pods_due=pods_due)
         if not self._is_stale(seen.application):
             self._gone = False
             self._application = seen.application
@@ -197,7 +195,7 @@ class Judge:
         memory = self._memory
         if answer.refusal is None:
             idle = None if memory.idle_since is None else t
-            self._memory = replace(memory, idle_since=idle, named=None)
+            self._memory = replace(memory, idle_since=idle, named=None, refused=None)
         elif "blocked by sync window" in answer.refusal:
             reason = window_reason(memory.windows)
             self._memory = replace(memory, refused=Named(t, Code.SYNC_WINDOW, reason))

@@ -1,6 +1,6 @@
 """When a release failed: its pods, its health, its sync, its rendering, its effect."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -501,6 +501,24 @@ def test_a_descendant_that_fails(state: State, was_live: bool, judgement: str) -
     scene.see(1, LIVE if was_live else APPLIED)
     scene.see(10, state)
     assert ended(scene.until(20))[0] == judgement
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda scene: scene.see(12, replace(DEGRADED, at=THEIRS)),
+        lambda scene: scene.tree(12, NEW_SET, pod("CrashLoopBackOff")),
+    ],
+    ids=["health", "pod"],
+)
+def test_what_ours_made_is_ours_to_answer_for_whatever_was_pushed_since(
+    end: Callable[[Scene], object],
+) -> None:
+    scene = Scene()
+    scene.see(1, LIVE)
+    scene.see(10, replace(LIVE, at=THEIRS))
+    end(scene)
+    assert ended(scene.until(20))[0] == "failed"
 
 
 def test_our_own_failure_after_it_was_live_is_a_failure() -> None:

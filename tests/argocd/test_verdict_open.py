@@ -63,6 +63,7 @@ DENY = SyncWindows.model_validate(
     }
 )
 OPEN = SyncWindows(can_sync=True)
+NOT_PERMITTED = SyncAnswer("permission denied: applications, sync, p/a", 403)
 
 
 def test_automated_sync_that_is_off_blocks_after_half_a_minute() -> None:
@@ -111,16 +112,34 @@ def test_an_operation_that_a_window_caught_is_blocked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"),
+    ("state", "answer", "code"),
     [
-        (SyncAnswer("cannot sync: blocked by sync window", 403), Code.SYNC_WINDOW),
-        (SyncAnswer("permission denied: applications, sync, p/a", 403), Code.SYNC_REFUSED),
+        (FOUND, SyncAnswer("cannot sync: blocked by sync window", 403), Code.SYNC_WINDOW),
+        (BY_HAND, NOT_PERMITTED, Code.SYNC_REFUSED),
     ],
 )
-def test_a_sync_that_is_refused_blocks_at_once(answer: SyncAnswer, code: Code) -> None:
+def test_a_sync_that_is_refused_blocks_at_once(
+    state: State, answer: SyncAnswer, code: Code
+) -> None:
+    scene = Scene()
+    scene.see(1, state)
+    assert ended(scene.feed(2, answer)) == ("blocked", code)
+
+
+def test_a_sync_that_we_may_not_ask_for_blocks_only_where_it_is_needed() -> None:
     scene = Scene()
     scene.see(1, FOUND)
-    assert ended(scene.feed(2, answer)) == ("blocked", code)
+    scene.feed(2, NOT_PERMITTED)
+    waits(scene.see(3, SYNCING))
+    scene.see(4, LIVE)
+    assert ended(scene.until(34)) == ("live", Code.LIVE)
+
+
+def test_automated_sync_that_passed_ours_over_needs_the_sync_that_we_may_not_ask_for() -> None:
+    scene = Scene()
+    scene.see(1, FOUND)
+    waits(scene.feed(2, NOT_PERMITTED))
+    assert ended(scene.until(31)) == ("blocked", Code.SYNC_REFUSED)
 
 
 @pytest.mark.parametrize(
