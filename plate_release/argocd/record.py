@@ -131,12 +131,8 @@ class Recorder:
         match event:
             case Gone():
                 self._changed(t, "get", {"code": 5, "message": "not found"})
-            case Blind(why, None):
-                # A read that follows is news, even when it reads what it read before.
-                self._last.pop("get", None)
-                self._write(t, "refused", why)
             case Blind(why, status):
-                self._changed(t, "get", {"message": why, "http_code": status})
+                self._changed(t, "get", {"refused": why, "http_code": status})
 
     def _learned(self, t: float, revision: Revision) -> None:
         """Write somebody else's commit as the push that git says it was."""

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from plate_release.application import Application, Source
 from plate_release.argocd.events import (
+    Blind,
     Event,
     Limits,
     Revision,
@@ -18,6 +19,7 @@ from plate_release.argocd.events import (
     Verdict,
     Waiting,
     WhatIs,
+    WindowsSeen,
 )
 from plate_release.argocd.pods import read, repository
 from plate_release.argocd.recording import Push, Row, Scenario, events, rows
@@ -93,7 +95,9 @@ class _Run:
     _lineage: "_Lineage" = field(default_factory=lambda: _Lineage({}))
     _application: LiveApplication | None = None
     _tree: ResourceTree | None = None
-    _images: tuple[str, ...] | None = None
+    _windows: WindowsSeen | None = None
+    _answers: bool = False
+    _images: tuple[str, ...] = ()
     _judge: Judge | None = None
     _judging: Push | None = None
 
@@ -106,8 +110,9 @@ class _Run:
             self._pushed(Push.model_validate(row.data), t)
         else:
             for event in events(row):
-                self._keep(event)
-                self._feed(event, t)
+                if self._believes(row, event):
+                    self._keep(event)
+                    self._feed(event, t)
 
     def end(self) -> None:
         """Conclude at the last row: the end counts as the deadline."""
@@ -124,11 +129,25 @@ class _Run:
         self.commit = self.commit or push.commit
         self._judging = push
         self._judge = Judge(self._subject(push), self.limits, t)
+        if self._windows:
+            self._judge.feed(t, self._windows)
+
+    def _believes(self, row: Row, event: Event) -> bool:
+        """Whether `event` is news: nobody is blind whose GETs are answered.
+
+        GETs are polled and written when they change, so the last one that is written still holds.
+        """
+        blind = isinstance(event, Blind)
+        if row.kind == "get":
+            self._answers = not blind
+        return not (blind and self._answers)
 
     def _keep(self, event: Event) -> None:
         """Keep what was seen last: it is what stands before the next push."""
         if isinstance(event, TreeSeen):
             self._tree = event.tree
+        elif isinstance(event, WindowsSeen):
+            self._windows = event
         elif isinstance(event, Seen):
             old = self._application.version if self._application else None
             if old is None or (event.application.version or old) >= old:
@@ -155,8 +174,7 @@ class _Run:
             self._judge = None
 
     def _subject(self, push: Push) -> Subject:
-        if self._images is None:
-            self._images = _service_images(self._application, self._tree)
+        self._images = self._images or _service_images(self._application, self._tree)
         source, file = _followed(self._manifest, self._application, push)
         tag = self._lineage.tag_at(push.commit)
         return Subject(

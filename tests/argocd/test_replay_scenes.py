@@ -12,6 +12,7 @@ from tests.argocd.scenes import (
     BEFORE,
     FAILED,
     FILE,
+    FOUND,
     LIMITS,
     LIVE,
     NEW,
@@ -185,6 +186,49 @@ def test_a_commit_that_is_seen_before_its_push_is_told_is_understood_then() -> N
     assert said(replayed) == "live"
     assert replayed.verdict
     assert replayed.verdict.live_since == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("stream", "<html>Bad Gateway</html>"),
+        ("refused", "HTTPError"),
+        ("tree", {"refused": "ReadTimeout"}),
+    ],
+)
+def test_nobody_is_blind_whose_gets_are_answered(kind: str, data: Any) -> None:
+    recording = Recording()
+    recording.push(1, tag="1.5.0")
+    recording.row(2, "get", {**LIVE.json(150), "spec": recording.spec})
+    recording.row(3, kind, data)
+    recording.row(40, "truth", {})
+    replayed = recording.judged()
+    assert said(replayed) == "live"
+    assert replayed.verdict
+    assert replayed.verdict.at == 32
+
+
+def test_a_stream_that_fails_is_blindness_once_the_gets_fail_too() -> None:
+    recording = Recording()
+    recording.push(1, tag="1.5.0")
+    recording.row(2, "get", {**LIVE.json(150), "spec": recording.spec})
+    recording.row(3, "get", {"refused": "ConnectionError"})
+    recording.see(4, LIVE)
+    recording.row(5, "refused", "ConnectionError")
+    recording.row(40, "truth", {})
+    assert said(recording.judged()) == "unknown"
+
+
+def test_a_window_that_was_read_before_the_push_is_known() -> None:
+    deny = {"kind": "deny", "schedule": "* * * * *", "duration": "1h"}
+    windows = {"canSync": False, "activeWindows": [deny], "assignedWindows": [deny]}
+    more = {"method": "GET", "path": "/applications/a/syncwindows?project=p", "status": 200}
+    recording = Recording()
+    recording.row(0.5, "call", windows, **more)
+    recording.push(1, tag="1.5.0")
+    recording.see(2, FOUND)
+    recording.row(20, "truth", {})
+    assert said(recording.judged()) == "blocked"
 
 
 def test_the_revert_is_judged_from_its_push_on() -> None:
