@@ -52,7 +52,7 @@ def rollback(shared: "Shared", services: list[str], to: str | None, given: Given
 def watch(shared: "Shared", commit: str | None, given: Given) -> int:
     """Watch, and print how it ended."""
     road: Callable[[Desk], Result] = lambda desk: release.watch(desk, commit)  # noqa: E731
-    return _release(shared, given, road, on_failure="hold")
+    return _release(shared, given, road, on_failure="hold", on_unknown="hold", on_cancel="hold")
 
 
 def status(shared: "Shared", services: list[str]) -> int:

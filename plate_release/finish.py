@@ -52,8 +52,8 @@ def _close(desk: Desk, release: Release, ended: Ended, taken: TakenBack | None) 
 
 
 def _must_go(desk: Desk, release: Release, ended: Ended) -> bool:
-    """Decide whether it is taken back now. A rollback never is, by itself."""
-    if release.rollback:
+    """Decide whether it is taken back now. A rollback never is by itself, nor by a dry run."""
+    if release.rollback or desk.options.dry_run:
         return False
     if not ended.interrupted:
         return ended.decision is Decision.REVERT or _is_taken_back(desk, release, ended)
@@ -85,7 +85,7 @@ def _write(
     desk: Desk, release: Release, verdicts: Mapping[str, Verdict | None], outcome: Outcome
 ) -> None:
     """Write the end of each commit to its ledger; that it fails changes no outcome."""
-    for made in release.commits:
+    for made in release.commits if not desk.options.dry_run else ():
         try:
             desk.ledger(made.repository).update(
                 made.sha,

@@ -5,14 +5,21 @@ from dataclasses import dataclass, replace
 
 from plate_release.commit import PUSHING, Release
 from plate_release.desk import Desk
-from plate_release.errors import ExitCode, PreflightRefused, ReleaseError
-from plate_release.finish import cut_short, see_through
+from plate_release.errors import (
+    ExitCode,
+    Interrupted,
+    PreflightRefused,
+    ReleaseError,
+    UnderWay,
+)
+from plate_release.finish import cut_short, finish
 from plate_release.gitops.entry import Entry, Recorded, moment
 from plate_release.gitops.repository import Repository
 from plate_release.model import Finding, Outcome
 from plate_release.past import read_release
 from plate_release.request import Options
 from plate_release.result import Journal, Result
+from plate_release.watching import Ended, watch_release
 
 # How often a run that waits for another looks whether that has ended, in seconds.
 _LOOK_AGAIN = 5.0
@@ -31,23 +38,29 @@ class Settled:
 def settle_earlier(desk: Desk, services: Collection[str]) -> None:
     """Settle what earlier runs left of these services before they are planned.
 
-    Raises PreflightRefused where another run still watches one, unless we may wait for it.
+    Raises UnderWay where another run still watches one, unless we may wait for it. A dry run
+    settles nothing, and waits for nobody.
     """
     repositories = dict.fromkeys(target.repository for target in desk.targets(list(services)))
     tried: set[str] = set()
     for repository in repositories:
         while found := _unsettled(desk, repository, services):
-            if left := _left(desk, repository, found):
+            left = _left(desk, repository, found)
+            if left and desk.options.dry_run:
+                text = f"Left unsettled by an earlier run: {_named(left[0])}; it is settled first."
+                desk.journal.find(Finding("info", "unsettled", text))
+                break
+            if left:
                 done = settle_one(desk, repository, _next(desk, left, tried))
                 text = (
                     f"An earlier release was left unsettled: {done.commits[0][:12]} {done.outcome}."
                 )
                 desk.journal.find(Finding("info", "settled-earlier", text))
-            elif desk.options.queue:
+            elif desk.options.queue and not desk.options.dry_run:
                 desk.journal.observer.says("queue", f"waiting for {_named(found[0])}")
                 desk.world.clock.sleep(_LOOK_AGAIN)
             else:
-                raise PreflightRefused(
+                raise UnderWay(
                     f"Another release is under way: {_named(found[0])}.",
                     why=f"Its run may take until {found[0].entry.deadline:%Y-%m-%d %H:%M:%S} UTC.",
                     todo="Wait for it, or pass --queue.",
@@ -57,11 +70,21 @@ def settle_earlier(desk: Desk, services: Collection[str]) -> None:
 
 
 def settle_all(desk: Desk) -> tuple[Settled, ...]:
-    """Settle everything that its own run has left, in every repository of the environment."""
+    """Settle everything that its own run has left, in every repository of the environment.
+
+    After a step of this job that was cut short, just what that step pushed. A dry run only tells.
+    """
     done: list[Settled] = []
     tried: set[str] = set()
     for repository in desk.repositories():
         while left := _left(desk, repository, _unsettled(desk, repository)):
+            if desk.has_intent:
+                left = [one for one in left if desk.is_ours(one.entry)]
+            if desk.options.dry_run:
+                for one in left:
+                    desk.journal.event(f"unsettled: {_named(one)}")
+            if desk.options.dry_run or not left:
+                break
             done.append(settle_one(desk, repository, _next(desk, left, tried)))
             desk.check_stop()
             desk.fresh()
@@ -92,10 +115,23 @@ def settle_one(desk: Desk, repository: Repository, left: Recorded) -> Settled:
         # What it was about has gone: there is nothing that could be judged or put back.
         desk.journal.find(Finding("warning", "settled-unjudged", str(error)))
         return _write(desk, repository, left.commit, Outcome.HELD)
-    cancelled = desk.is_ours(left.entry) and not release.rollback
-    outcome = (cut_short if cancelled else see_through)(own, release).outcome
+    if desk.is_ours(left.entry) and not release.rollback:
+        outcome = cut_short(own, release).outcome
+    else:
+        outcome = finish(own, release, _watched(own, release)).outcome
     desk.journal.find(*journal.result.findings)
     return Settled(tuple(made.sha for made in release.commits), outcome)
+
+
+def _watched(desk: Desk, release: Release) -> Ended:
+    """Watch a release that was left. Raises Interrupted: then it stays as it was found."""
+    ended = watch_release(desk, release)
+    if ended.interrupted:
+        raise Interrupted(
+            "Settling was interrupted; the release stays unsettled.",
+            todo="`plate-release settle` begins again.",
+        )
+    return ended
 
 
 def _left(desk: Desk, repository: Repository, found: Collection[Recorded]) -> list[Recorded]:
@@ -125,10 +161,10 @@ def _whole(desk: Desk, repository: Repository, left: Recorded) -> Release:
 
 def _options(desk: Desk, left: Recorded) -> Options:
     """Return the options to settle with; a cancelled job has little time left."""
-    options = replace(desk.options, record=None, wait=True)
-    if desk.is_ours(left.entry):
-        options = replace(options, timeout=min(options.timeout, _CANCELLED))
-    return options
+    if not desk.is_ours(left.entry):
+        return replace(desk.options, record=None, wait=True)
+    options = desk.intended_options
+    return replace(options, record=None, wait=True, timeout=min(options.timeout, _CANCELLED))
 
 
 def _write(desk: Desk, repository: Repository, commit: str, outcome: Outcome) -> Settled:
