@@ -13,15 +13,21 @@ from plate_release.images.policy import TagPolicy
 from plate_release.model import ImageCheck, Level, Policy, Switch
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+# The ledger holds a deadline as a date, and no release is watched for a month.
+_LONGEST = 30 * 24 * 3600
 
 
 def seconds(text: str) -> float:
-    """Seconds of a duration such as `90s`, `15m` or `1h30m`; UsageError for anything else."""
+    """Seconds of a duration such as `90s`, `15m` or `1h30m`, up to 30 days; else UsageError."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or not any(match.groups()):
         raise UsageError(f"{text!r} is not a duration.", todo="Write it like 90s, 15m or 1h30m.")
     hours, minutes, rest = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + rest
+    total = hours * 3600 + minutes * 60 + rest
+    if total > _LONGEST:
+        todo = f"Give at most {_LONGEST // 3600}h."
+        raise UsageError(f"{text!r} is too long a duration.", todo=todo)
+    return total
 
 
 def _duration(value: Any) -> Any:
@@ -36,7 +42,7 @@ def _duration(value: Any) -> Any:
 Duration = Annotated[
     float,
     BeforeValidator(_duration, json_schema_input_type=str),
-    Field(ge=0, examples=["90s", "15m", "1h30m"]),
+    Field(ge=0, le=_LONGEST, examples=["90s", "15m", "1h30m"]),
 ]
 OnOff = Annotated[
     Switch,

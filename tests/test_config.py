@@ -25,6 +25,13 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         config.seconds(text)
 
 
+@pytest.mark.parametrize("text", ["721h", "99999999999h", "9" * 400 + "s"])
+def test_a_duration_beyond_every_release_is_refused(text: str) -> None:
+    assert config.seconds("720h") == 30 * 24 * 3600
+    with pytest.raises(UsageError, match="too long"):
+        config.seconds(text)
+
+
 def test_an_empty_file_holds_the_defaults() -> None:
     parsed = parse("")
     assert (parsed.confirm, parsed.release.timeout, parsed.release.on_failure) == (
