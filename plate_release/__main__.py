@@ -1,13 +1,16 @@
 """The entry point, and the only place that catches an error."""
 
+import re
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from plate_release.errors import ReleaseError
 
 _VALUED = {"--repo", "--branch", "--config", "--environment", "--output", "-o"}
 _SWITCHES = {"-q", "--quiet", "-v", "--verbose"}
+# Short options behind one dash; the value of -o may be attached.
+_SHORT = re.compile(r"-(?=.)[qvyh]*(?:o.*)?")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,21 +27,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def hoist(argv: Sequence[str]) -> list[str]:
-    """Move the shared options before the command, wherever they stood."""
+    """Move the shared options before the command, wherever and however short they stood."""
     shared: list[str] = []
     rest: list[str] = []
     words = iter(argv)
-    for word in words:
-        name = word.partition("=")[0]
-        if word == "--":
-            rest += [word, *words]
-        elif word in _SWITCHES or (name in _VALUED and name != word):
-            shared.append(word)
-        elif word in _VALUED:
-            shared += [word, *(value for value in [next(words, None)] if value is not None)]
-        else:
-            rest.append(word)
+    for whole in words:
+        if whole == "--":
+            return [*shared, *rest, whole, *words]
+        for word in _apart(whole):
+            if word in _SWITCHES or word.partition("=")[0] in _VALUED - {word}:
+                shared.append(word)
+            elif word in _VALUED:
+                shared += [word, *islice(words, 1)]
+            elif word.startswith("-o"):
+                shared += ["-o", word[2:]]
+            else:
+                rest.append(word)
     return shared + rest
+
+
+def _apart(word: str) -> list[str]:
+    """Return clustered short options one by one: `-qvojson` is `-q`, `-v` and `-ojson`."""
+    if not _SHORT.fullmatch(word):
+        return [word]
+    switches, output, value = word[1:].partition("o")
+    return [*(f"-{switch}" for switch in switches), *([f"-o{value}"] if output else [])]
 
 
 def _run(arguments: list[str]) -> int:
@@ -61,7 +74,7 @@ def _run(arguments: list[str]) -> int:
 
 def _wants_json(arguments: Sequence[str]) -> bool:
     return any(
-        word in ("--output=json", "-ojson") or (word in ("--output", "-o") and value == "json")
+        word == "--output=json" or (word in ("--output", "-o") and value == "json")
         for word, value in pairwise([*arguments, ""])
     )
 

@@ -43,6 +43,12 @@ def test_watch_holds_unless_it_is_told_to_revert() -> None:
         (["-q", "plan", "a=1", "-o", "json"], ["-q", "-o", "json", "plan", "a=1"]),
         (["plan", "--", "--repo"], ["plan", "--", "--repo"]),
         (["plan", "--repo"], ["--repo", "plan"]),
+        (["plan", "a=1", "-ojson"], ["-o", "json", "plan", "a=1"]),
+        (["plan", "a=1", "-qv"], ["-q", "-v", "plan", "a=1"]),
+        (["deploy", "a=1", "-yqojson"], ["-q", "-o", "json", "deploy", "a=1", "-y"]),
+        (["deploy", "a=1", "-vo", "json"], ["-v", "-o", "json", "deploy", "a=1"]),
+        (["rollback", "a", "--to", "-x"], ["rollback", "a", "--to", "-x"]),
+        (["deploy", "--on-failure=hold", "-"], ["deploy", "--on-failure=hold", "-"]),
     ],
 )
 def test_shared_options_may_stand_anywhere(argv: list[str], expected: list[str]) -> None:
