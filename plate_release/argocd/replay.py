@@ -10,6 +10,7 @@ from plate_release.application import Application, Source
 from plate_release.argocd.events import (
     Blind,
     Event,
+    Gone,
     Limits,
     Revision,
     Seen,
@@ -96,6 +97,7 @@ class _Run:
     _application: LiveApplication | None = None
     _tree: ResourceTree | None = None
     _windows: WindowsSeen | None = None
+    _unseen: Blind | Gone | None = None
     _answers: bool = False
     _images: tuple[str, ...] = ()
     _judge: Judge | None = None
@@ -129,8 +131,9 @@ class _Run:
         self.commit = self.commit or push.commit
         self._judging = push
         self._judge = Judge(self._subject(push), self.limits, t)
-        if self._windows:
-            self._judge.feed(t, self._windows)
+        for event in (self._windows, self._unseen):
+            if event:
+                self._feed(event, t)
 
     def _believes(self, row: Row, event: Event) -> bool:
         """Whether `event` is news: nobody is blind whose GETs are answered.
@@ -144,6 +147,8 @@ class _Run:
 
     def _keep(self, event: Event) -> None:
         """Keep what was seen last: it is what stands before the next push."""
+        if isinstance(event, Blind | Gone | TreeSeen | Seen):
+            self._unseen = event if isinstance(event, Blind | Gone) else None
         if isinstance(event, TreeSeen):
             self._tree = event.tree
         elif isinstance(event, WindowsSeen):

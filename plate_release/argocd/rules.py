@@ -247,10 +247,10 @@ def _how_it_failed(operation: OperationState) -> tuple[Code, str]:
     results = operation.sync_result.resources if operation.sync_result else ()
     if operation.message.startswith("Operation terminated"):
         return Code.TERMINATED, f"the sync was terminated by hand: {operation.message}"
-    for hook in results:
+    refused = [f"{r}: {r.message}" for r in results if r.status == "SyncFailed"]
+    for hook in results if not refused else ():
         if hook.hook_type and hook.hook_phase in ("Failed", "Error"):
             return Code.HOOK_FAILED, f"{hook.hook_type} hook failed: {hook}: {hook.message}"
-    refused = [f"{r}: {r.message}" for r in results if r.status == "SyncFailed"]
     return Code.SYNC_FAILED, f"sync failed: {'; '.join(refused) or operation.message}"
 
 

@@ -219,6 +219,24 @@ def test_a_stream_that_fails_is_blindness_once_the_gets_fail_too() -> None:
     assert said(recording.judged()) == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("answer", "judgement"),
+    [
+        ({"refused": "ConnectionError"}, "unknown"),
+        ({"error": "invalid session", "code": 16}, "unknown"),
+        ({"error": "not found", "code": 5}, "blocked"),
+    ],
+)
+def test_what_could_not_be_seen_when_it_was_pushed_still_cannot(
+    answer: dict[str, Any], judgement: str
+) -> None:
+    recording = Recording()
+    recording.row(0.5, "get", answer)
+    recording.push(1, tag="1.5.0")
+    recording.row(20, "truth", {})
+    assert said(recording.judged()) == judgement
+
+
 def test_a_window_that_was_read_before_the_push_is_known() -> None:
     deny = {"kind": "deny", "schedule": "* * * * *", "duration": "1h"}
     windows = {"canSync": False, "activeWindows": [deny], "assignedWindows": [deny]}

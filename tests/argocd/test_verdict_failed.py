@@ -297,6 +297,11 @@ REFUSED = {"kind": "Service", "name": "x", "status": "SyncFailed", "message": IN
             Code.HOOK_FAILED,
             "PostSync hook failed",
         ),
+        (
+            replace(FAILED, results=(hook("SyncFail", "Failed"), REFUSED)),
+            Code.SYNC_FAILED,
+            f"Service x: {INVALID}",
+        ),
         (replace(FAILED, at=THEIRS, op_at=THEIRS, message="no"), Code.SYNC_FAILED, "sync failed"),
         (
             replace(FAILED, results=({**REFUSED, "message": WEBHOOK},)),
