@@ -237,7 +237,7 @@ def entry_of(service: ServicePlan) -> ServiceEntry:
 
 def tell_commit(desk: Desk, made: Commit) -> None:
     """Note in the journal which commit wrote which services."""
-    names = {service.target.service for service in made.services}
-    desk.journal.committed(made.sha, names, revert=made.reverts is not None)
+    tags = {service.target.service: service.after for service in made.services}
+    desk.journal.committed(made.sha, tags, revert=made.reverts is not None)
     what = "revert" if made.reverts else "release"
     desk.journal.event(f"{what} commit {made.sha[:12]} is on {made.repository.branch}")

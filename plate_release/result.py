@@ -1,6 +1,6 @@
 """What a run ends with, and the journal in which it grows."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -31,7 +31,13 @@ class ServiceResult:
     commit: str | None = None
     watched: Watched | None = None
     revert_commit: str | None = None
+    revert_tag: str | None = None
     revert: Watched | None = None
+
+    @property
+    def back_to(self) -> str:
+        """The tag that a revert went to: the last good one, which need not be the one before."""
+        return self.revert_tag or self.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +148,16 @@ class Journal:
         """Change every service's result."""
         self.result = replace(self.result, services=tuple(map(change, self.result.services)))
 
-    def committed(self, sha: str, names: Collection[str], *, revert: bool) -> None:
-        """Note the commit of the services named."""
+    def committed(self, sha: str, tags: Mapping[str, str], *, revert: bool) -> None:
+        """Note a commit, and the tag that it brings each of its services to."""
 
         def note(service: ServiceResult) -> ServiceResult:
-            if service.name not in names:
+            tag = tags.get(service.name)
+            if tag is None:
                 return service
-            return replace(service, revert_commit=sha) if revert else replace(service, commit=sha)
+            if revert:
+                return replace(service, revert_commit=sha, revert_tag=tag)
+            return replace(service, commit=sha)
 
         self.services(note)
 

@@ -119,7 +119,7 @@ def _table(result: Result) -> Table:
 def _rows(service: ServiceResult) -> list[tuple[Text, ...]]:
     rows = [_row(service.name, service.before, service.after, service.watched)]
     if service.revert_commit:
-        rows.append(_row("  rolled back", service.after, service.before, service.revert))
+        rows.append(_row("  rolled back", service.after, service.back_to, service.revert))
     return rows
 
 

@@ -38,7 +38,8 @@ def _service(service: ServiceResult, *, several: bool) -> dict[str, Any]:
         for name in ("name", "application", "file", "key", "before", "after")
     }
     body |= _watched(service.watched)
-    body["revert"] = None if service.revert is None else _watched(service.revert)
+    reverted = service.revert_commit or service.revert
+    body["revert"] = {"tag": service.back_to, **_watched(service.revert)} if reverted else None
     if several:
         body |= {
             "repository": service.repository,

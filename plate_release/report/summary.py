@@ -24,7 +24,7 @@ def _services(result: Result) -> str:
 def _rows(service: ServiceResult) -> list[str]:
     rows = [_row(service.name, service.before, service.after, service.watched)]
     if service.revert_commit:
-        rows.append(_row("rolled back", service.after, service.before, service.revert))
+        rows.append(_row("rolled back", service.after, service.back_to, service.revert))
     return rows
 
 

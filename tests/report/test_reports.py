@@ -10,7 +10,17 @@ from plate_release.errors import ChartRefused, ExitCode, Interrupted
 from plate_release.model import Edit, Finding, Judgement, Outcome
 from plate_release.report import console, summary
 from plate_release.report.json import dump, report
-from plate_release.result import Moment, Result, ServiceResult, Watched, refuse, refused
+from plate_release.result import (
+    Journal,
+    Moment,
+    Result,
+    ServiceResult,
+    Silent,
+    Watched,
+    refuse,
+    refused,
+)
+from plate_release.signals import Stop, SystemClock
 
 EVIL = "\x1b[2J\x1b]0;pwned\x07 [red]x[/red] | `code` <script>alert(1)</script> @everyone"
 
@@ -103,6 +113,20 @@ def test_both_verdicts_of_a_rollback_are_told() -> None:
     text = shown(BACK)
     assert "rolled back" in text
     assert "rolled-back commit bbbbbbbbbbbb, reverted by cccccccccccc (exit 10)" in text
+
+
+def test_a_revert_tells_the_tag_that_it_went_to() -> None:
+    journal = Journal(SystemClock(Stop()), Silent(), RELEASED)
+    journal.committed("c" * 40, {"plate-api": "1.4.0"}, revert=True)
+    (one,) = report(journal.result, plan=False)["services"]
+    assert (one["before"], one["revert"]["tag"], one["revert"]["verdict"]) == (
+        "1.4.2",
+        "1.4.0",
+        None,
+    )
+    (row,) = (line for line in shown(journal.result).splitlines() if "rolled back" in line)
+    assert row.split()[2:4] == ["1.5.0", "1.4.0"]
+    assert "1.4.0" in summary.render(journal.result)
 
 
 @pytest.mark.parametrize(
