@@ -1,6 +1,7 @@
 """What a run ends with, and the journal in which it grows."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -106,6 +107,10 @@ class Observer(Protocol):
         """Show what would change in the cluster."""
         ...
 
+    def asking(self) -> AbstractContextManager[None]:
+        """Leave the terminal to a question for as long as the context lasts."""
+        ...
+
 
 class Silent:
     """An observer that shows nothing."""
@@ -118,6 +123,10 @@ class Silent:
 
     def difference(self, diff: str) -> None:
         """Show nothing."""
+
+    def asking(self) -> AbstractContextManager[None]:
+        """There is nothing to leave."""
+        return nullcontext()
 
 
 @dataclass(slots=True)

@@ -1,6 +1,8 @@
 """What a person sees: a line per service while it goes on, then the difference and a table."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self, TextIO
 
 from rich.console import Console, Group
@@ -9,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from plate_release.model import Finding, Outcome
+from plate_release.report.stream import console as stream_console
 from plate_release.report.untrusted import terminal
 from plate_release.result import Moment, Result, ServiceResult, Watched
 
@@ -26,9 +29,9 @@ def text(value: str, style: str = "") -> Text:
 class Progress:
     """An observer on a terminal (live lines) or a log (a line a change); a context manager."""
 
-    def __init__(self, stream: TextIO, *, whole: bool = False) -> None:
+    def __init__(self, stream: TextIO | None, *, whole: bool = False) -> None:
         self._whole = whole
-        self.console = Console(file=stream, highlight=False, soft_wrap=True)
+        self.console = stream_console(stream)
         self._says: dict[str, str] = {}
         # Only a real terminal has lines that can be written again.
         live = self.console.is_terminal and not self.console.is_dumb_terminal
@@ -59,6 +62,15 @@ class Progress:
             self._live.update(Group(*lines), refresh=True)
         else:
             self.console.print(_waiting(service, said))
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Write nothing over a question and what is typed."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def difference(self, diff: str) -> None:
         """Show what would change, cut at a screen unless all is wanted."""
@@ -150,5 +162,4 @@ def warn(message: str) -> None:
 
 
 def _complain(label: str, style: str, message: str) -> None:
-    console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
-    console.print(Text(label, style=style).append_text(text(message)))
+    stream_console(sys.stderr).print(Text(label, style=style).append_text(text(message)))

@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import re
+import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -10,6 +14,8 @@ from plate_release.errors import ChartRefused, ExitCode, Interrupted
 from plate_release.model import Edit, Finding, Judgement, Outcome
 from plate_release.report import console, summary
 from plate_release.report.json import dump, report
+from plate_release.report.stream import console as stream_console
+from plate_release.report.stream import say
 from plate_release.result import (
     Journal,
     Moment,
@@ -159,3 +165,58 @@ def test_a_log_gets_a_line_a_change_and_no_cursor_movement() -> None:
     assert "\x1b" not in text
     assert text.count("Progressing") == 1
     assert "40 more lines" in text
+
+
+def test_a_reader_that_leaves_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        with console.Progress(stream) as progress:
+            progress.event(Moment(1.0, "pushed"))
+            progress.says("plate-api", "Progressing")
+            progress.difference("+x")
+        monkeypatch.setattr(sys, "stderr", stream)
+        console.error("It failed.")
+        say(stream, "{}")
+
+
+def test_a_stream_that_was_closed_before_the_start_ends_nothing() -> None:
+    with console.Progress(None) as progress:
+        progress.event(Moment(1.0, "pushed"))
+    say(None, "{}")
+
+
+def test_a_log_folds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    reason = "the pod " + "does not become ready " * 20
+    result = replace(RELEASED, services=(service(watched=Watched(Judgement.FAILED, reason, 9.0)),))
+    stream = io.StringIO()
+    console.show(result, stream_console(stream))
+    assert reason.strip() in stream.getvalue()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_folds_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    console.show(BACK, stream_console(stream))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    assert max(map(len, plain.splitlines()[:-1])) <= 60
+
+
+def test_nothing_is_drawn_while_a_question_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with console.Progress(stream) as progress:
+        progress.says("plate-api", "planned")
+        with progress.asking():
+            drawn = stream.getvalue()
+            progress.says("plate-api", "still planned")
+            assert stream.getvalue() == drawn
+        progress.says("plate-api", "Progressing")
+        assert "Progressing" in stream.getvalue()
