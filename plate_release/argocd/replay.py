@@ -100,6 +100,7 @@ class _Run:
     _unseen: Blind | Gone | None = None
     _answers: bool = False
     _images: tuple[str, ...] = ()
+    _file: str = ""
     _judge: Judge | None = None
     _judging: Push | None = None
 
@@ -171,7 +172,8 @@ class _Run:
     def _answer(self, sha: str, t: float) -> Step | None:
         if self._judge is None or self._judging is None:
             return None
-        return self._judge.feed(t, self._lineage.what_is(sha, self._judging.commit))
+        ours = self._judging.commit
+        return self._judge.feed(t, self._lineage.what_is(sha, ours, self._file))
 
     def _conclude(self, step: Step | None) -> None:
         if isinstance(step, Verdict) and self._judging:
@@ -180,14 +182,14 @@ class _Run:
 
     def _subject(self, push: Push) -> Subject:
         self._images = self._images or _service_images(self._application, self._tree)
-        source, file = _followed(self._manifest, self._application, push)
-        tag = self._lineage.tag_at(push.commit)
+        source, self._file = _followed(self._manifest, self._application, push)
+        tag = self._lineage.tag_at(push.commit, self._file)
         return Subject(
             application=self._manifest.name,
             commit=push.commit,
             repository=source.repo_url,
             branch=source.target_revision.removeprefix("refs/heads/"),
-            file=file,
+            file=self._file,
             images=tuple(f"{repository(i)}:{tag}" if tag else i for i in self._images),
             before=self._application,
             tree_before=self._tree,
@@ -201,16 +203,20 @@ class _Lineage:
 
     pushes: dict[str, Push]
 
-    def what_is(self, sha: str, ours: str) -> Revision:
+    def what_is(self, sha: str, ours: str, file: str) -> Revision:
         """Answer what the commit `sha` is to `ours`; nothing is known of commits never pushed."""
         if sha not in self.pushes:
             return Revision(sha, contains=None, holds=None)
         contains = any(push.commit == ours for push in self._line(sha))
-        return Revision(sha, contains, holds=self.tag_at(sha) == self.tag_at(ours))
+        return Revision(sha, contains, holds=self.tag_at(sha, file) == self.tag_at(ours, file))
 
-    def tag_at(self, sha: str) -> str | None:
-        """Return the tag that the values hold at `sha`; None where no push has set one."""
-        tags = (str(push.set[_TAG]) for push in self._line(sha) if _TAG in push.set)
+    def tag_at(self, sha: str, file: str) -> str | None:
+        """Return the tag that `file` holds at `sha`; None where no push has set one.
+
+        A push that does not say which files it changed is taken to have changed this one.
+        """
+        pushes = (p for p in self._line(sha) if not p.files or file in p.files)
+        tags = (str(push.set[_TAG]) for push in pushes if _TAG in push.set)
         return next((tag.strip("\"'") for tag in tags), None)
 
     def _line(self, sha: str) -> Iterator[Push]:

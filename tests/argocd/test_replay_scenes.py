@@ -176,6 +176,14 @@ def test_somebody_elses_newer_tag_supersedes_once_argo_cd_is_there() -> None:
     assert replayed.verdict.by == NEWER
 
 
+def test_a_tag_in_another_file_does_not_supersede() -> None:
+    recording = Recording()
+    recording.push(1, tag="1.5.0")
+    recording.push(2, NEWER, OURS, "other", file="charts/web/values-prod.yaml", tag="2.0.0")
+    recording.see(3, replace(LIVE, at=NEWER))
+    assert said(recording.judged()) == "live"
+
+
 def test_a_commit_that_is_seen_before_its_push_is_told_is_understood_then() -> None:
     recording = Recording()
     recording.push(1, tag="1.5.0")
