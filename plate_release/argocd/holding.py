@@ -59,11 +59,16 @@ def _invalid_spec(view: View) -> tuple[Code, str] | None:
 def _window(view: View, windows: WindowsSeen | None) -> tuple[Code, str] | None:
     operation = view.operation
     caught = operation and view.busy and _BLOCKED_OPERATION in operation.message.lower()
-    closed = view.idle_out_of_sync and windows is not None and not may_sync(view, windows)
+    closed = _awaits_sync(view) and windows is not None and not may_sync(view, windows)
     return (Code.SYNC_WINDOW, window_reason(windows)) if caught or closed else None
 
 
 def _by_hand(view: View) -> tuple[Code, str] | None:
-    if view.idle_out_of_sync and not view.application.spec.automated:
+    if _awaits_sync(view) and not view.application.spec.automated:
         return Code.AUTOSYNC_OFF, "automated sync is off, and nobody asked for the sync"
     return None
+
+
+def _awaits_sync(view: View) -> bool:
+    """Whether our commit was never synced: what was, and differs again, has drifted."""
+    return view.idle_out_of_sync and not view.synced_by_operation

@@ -206,6 +206,15 @@ def test_a_stale_event_does_not_bring_a_deleted_application_back() -> None:
     assert ended(scene.until(100)) == ("blocked", Code.GONE)
 
 
+def test_drift_after_our_sync_is_not_what_holds_our_commit_back() -> None:
+    scene = Scene()
+    scene.see(1, replace(LIVE, policy={}))
+    scene.see(10, replace(LIVE, sync="OutOfSync", policy={}))
+    scene.feed(11, WindowsSeen(DENY))
+    waits(scene.until(299.9))
+    assert ended(scene.until(300)) == ("unsettled", Code.STILL_MOVING)
+
+
 def test_nothing_named_holds_a_commit_that_was_only_passed_over() -> None:
     scene = Scene()
     scene.see(1, FOUND)
