@@ -152,7 +152,8 @@ class Judge:
                 self._memory = forget(self._memory, t)
                 self._gone = True
             case RefreshUnanswered():
-                self._memory = replace(self._memory, unrefreshed=True)
+                done = self._view is not None and not self._view.application.refreshing
+                self._memory = replace(self._memory, unrefreshed=not done)
             case WindowsSeen():
                 self._memory = replace(self._memory, windows=event)
                 self._remember(t, None)

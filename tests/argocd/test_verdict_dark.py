@@ -101,6 +101,14 @@ def test_live_waits_for_the_controller() -> None:
     assert ended(scene.see(61, LIVE)) == ("live", Code.LIVE)
 
 
+def test_a_refresh_that_was_done_though_its_answer_was_lost_leaves_nothing_in_doubt() -> None:
+    scene = Scene()
+    scene.see(1, replace(LIVE, refresh=True))
+    scene.see(2, LIVE)
+    scene.feed(11, RefreshUnanswered())
+    assert ended(scene.until(32)) == ("live", Code.LIVE)
+
+
 def test_a_soak_that_ends_with_a_controller_that_does_not_answer_is_unknown() -> None:
     scene = Scene()
     scene.see(1, LIVE)
