@@ -37,6 +37,8 @@ def _sync(view: View, memory: Memory, t: float) -> Iterator[Want]:
         passed_over = memory.idle_since is not None and t >= memory.idle_since + HELD_BACK
         by_hand = not view.application.spec.automated
         due = by_hand or passed_over or _stuck(view)
+        # What drifted after our commit was synced is somebody's doing, and not ours to undo.
+        due = due and not view.synced_by_operation
         if due and memory.windows and may_sync(view, memory.windows):
             yield Want.SYNC
 

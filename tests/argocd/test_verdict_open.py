@@ -215,6 +215,14 @@ def test_drift_after_our_sync_is_not_what_holds_our_commit_back() -> None:
     assert ended(scene.until(300)) == ("unsettled", Code.STILL_MOVING)
 
 
+def test_drift_after_our_sync_is_not_undone_by_us() -> None:
+    scene = Scene()
+    scene.see(1, replace(LIVE, policy={}))
+    scene.see(10, replace(LIVE, sync="OutOfSync", policy={}))
+    scene.feed(11, WindowsSeen(OPEN))
+    assert Want.SYNC not in waits(scene.until(60)).wants
+
+
 def test_nothing_named_holds_a_commit_that_was_only_passed_over() -> None:
     scene = Scene()
     scene.see(1, FOUND)
