@@ -49,6 +49,15 @@ def locate(said: str | None, here: Path, environ: Mapping[str, str]) -> str:
     return url if _URL.match(url) else os.path.normpath(place / url)
 
 
+def branch_named(said: str, here: Path, environ: Mapping[str, str]) -> str:
+    """Return the branch that was said; UsageError for what git takes for no branch's name."""
+    try:
+        Git(here, environment(environ, []), 10).run("check-ref-format", f"refs/heads/{said}")
+    except GitFailed as error:
+        raise UsageError(f"{said!r} is no branch's name.", todo="Correct --branch.") from error
+    return said
+
+
 def shown(url: str) -> str:
     """Return the address without the credentials that it may hold."""
     return Remote.parse(url, Credentials()).url

@@ -15,6 +15,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from plate_release.errors import UsageError
 from plate_release.model import Secret
 
+# What git is let to speak.
+_SCHEMES = {"file", "http", "https", "ssh"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -45,7 +47,14 @@ class Remote:
 
         Raises UsageError for an address that git would not understand as one.
         """
-        if not url or _CONTROL.search(url) or url.startswith("-") or "::" in url.partition("/")[0]:
+        scheme, absolute, _ = url.partition("://")
+        if (
+            not url
+            or _CONTROL.search(url)
+            or url.startswith("-")
+            or "::" in url.partition("/")[0]
+            or (absolute and scheme.lower() not in _SCHEMES)
+        ):
             # What stands before an @ may be a password.
             shown = url.rpartition("@")[2]
             raise UsageError(
