@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from plate_release.argocd.windows import opens
 from plate_release.cluster import Cluster
 from plate_release.commit import Before
 from plate_release.desk import Desk
-from plate_release.errors import PreflightRefused
+from plate_release.errors import Interrupted, PreflightRefused
 from plate_release.model import Finding
 from plate_release.plan import Plan, Target
+from plate_release.signals import ending
 
 
 def preflight(desk: Desk, plan: Plan) -> dict[str, Before]:
@@ -102,16 +103,26 @@ def confirm(desk: Desk, plan: Plan) -> None:
     if not desk.config.confirm or desk.options.yes:
         return
     what = ", ".join(f"{s.target.service} {s.before} -> {s.after}" for s in plan.services)
-    if not sys.stdin.isatty() or desk.world.environ.get("CI"):
+    if sys.stdin is None or not sys.stdin.isatty() or desk.world.environ.get("CI"):
         raise PreflightRefused(
             f"{desk.config.environment} asks for confirmation, and there is no terminal.",
             why=what,
             todo="Pass --yes (the action's input: confirm).",
         )
+    if not _yes(desk, f"Release {what} to {desk.config.environment}?"):
+        raise PreflightRefused("The release was not confirmed; nothing was changed.")
+
+
+def _yes(desk: Desk, question: str) -> bool:
+    """Ask a person. Raises Interrupted where they leave instead (Ctrl-C, Ctrl-D)."""
     import typer
 
-    if not typer.confirm(f"Release {what} to {desk.config.environment}?", err=True):
-        raise PreflightRefused("The release was not confirmed; nothing was changed.")
+    try:
+        with desk.journal.observer.asking(), ending():
+            # The tag that is to go comes from the values file, and may be anything.
+            return typer.confirm(question.encode("unicode_escape").decode(), err=True)
+    except typer.Abort as error:
+        raise Interrupted("The run was interrupted; nothing was changed.") from error
 
 
 def backup(desk: Desk, plan: Plan) -> None:
@@ -131,20 +142,33 @@ def backup(desk: Desk, plan: Plan) -> None:
 
 def ready(desk: Desk, targets: Collection[Target]) -> list[Finding]:
     """Return what is not ready, and what is worth knowing, without changing anything (`check`)."""
-    found: list[Finding] = [_account(desk)]
+    found = list(_argocd_ready(desk, targets))
+    try:
+        _cluster_ready(desk, targets, dry_run=desk.options.cluster_dry_run == "on")
+    except PreflightRefused as error:
+        found.append(_refusal(error))
+    return [*desk.journal.result.findings, *found]
+
+
+def _argocd_ready(desk: Desk, targets: Collection[Target]) -> Iterator[Finding]:
+    try:
+        yield _account(desk)
+    except PreflightRefused as error:
+        # Whoever does not say who we are says nothing of an Application either.
+        yield _refusal(error)
+        return
     for target in targets:
         try:
             status = look(desk, target).application.status
         except PreflightRefused as error:
-            found.append(Finding("error", error.code, str(error)))
+            yield _refusal(error)
         else:
             text = f"{target.application}: {status.sync.status}, {status.health.status}"
-            found.append(Finding("info", "application", text))
-    try:
-        _cluster_ready(desk, targets, dry_run=desk.options.cluster_dry_run == "on")
-    except PreflightRefused as error:
-        found.append(Finding("error", error.code, str(error)))
-    return [*desk.journal.result.findings, *found]
+            yield Finding("info", "application", text)
+
+
+def _refusal(error: PreflightRefused) -> Finding:
+    return Finding("error", error.code, str(error))
 
 
 def _account(desk: Desk) -> Finding:

@@ -3,9 +3,13 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+# What asks a process to end.
+_ASKING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
@@ -54,20 +58,30 @@ class SystemClock:
 @contextmanager
 def stopping(stop: Stop) -> Iterator[None]:
     """Turn the first SIGINT or SIGTERM into `stop`; the second ends the process as ever."""
-    wanted = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in wanted}
+    before = {number: signal.getsignal(number) for number in _ASKING}
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         stop.ask()
-        restore()
+        _handle(before)
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    for number in wanted:
-        signal.signal(number, ask)
+    _handle(dict.fromkeys(_ASKING, ask))
     try:
         yield
     finally:
-        restore()
+        _handle(before)
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM raise KeyboardInterrupt, whatever is being waited for."""
+    before = {number: signal.getsignal(number) for number in _ASKING}
+    _handle(dict.fromkeys(_ASKING, signal.default_int_handler))
+    try:
+        yield
+    finally:
+        _handle(before)
+
+
+def _handle(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
