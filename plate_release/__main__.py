@@ -1,4 +1,4 @@
-"""The entry point, and the only place that catches an error."""
+"""The entry point, and what is told of a command line that cannot be understood."""
 
 import re
 import sys
@@ -19,11 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except ReleaseError as error:
-        return _refuse(error, as_json=_wants_json(arguments))
-    except BrokenPipeError:
-        # Whoever read our output has left. What was done stands in the ledger.
-        sys.stderr.close()
-        return 1
+        return _refuse(error, arguments)
 
 
 def hoist(argv: Sequence[str]) -> list[str]:
@@ -72,23 +68,28 @@ def _run(arguments: list[str]) -> int:
     return int(status or 0)
 
 
-def _wants_json(arguments: Sequence[str]) -> bool:
-    return any(
-        word == "--output=json" or (word in ("--output", "-o") and value == "json")
-        for word, value in pairwise([*arguments, ""])
-    )
-
-
-def _refuse(error: ReleaseError, *, as_json: bool) -> int:
+def _refuse(error: ReleaseError, arguments: Sequence[str]) -> int:
     from plate_release.report import console
 
     console.error(str(error))
-    if as_json:
+    if _said(arguments, "--output", "-o") == "json":
         from plate_release.report.json import dump, report
+        from plate_release.report.stream import say
         from plate_release.result import refused
 
-        sys.stdout.write(f"{dump(report(refused(error), plan=False))}\n")
+        result = refused(error, _said(arguments, "--environment") or "prod")
+        say(sys.stdout, dump(report(result, plan=False)))
     return int(error.exit_code)
+
+
+def _said(arguments: Sequence[str], *names: str) -> str:
+    """Return the last value of a shared option, also where the rest cannot be understood."""
+    value = ""
+    for word, following in pairwise([*arguments, ""]):
+        name, equals, attached = word.partition("=")
+        if name in names:
+            value = attached if equals else following
+    return value
 
 
 if __name__ == "__main__":

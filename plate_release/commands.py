@@ -3,33 +3,35 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
 
 from plate_release import inspect, release
 from plate_release.config import ReleaseDefaults
 from plate_release.config import schema as config_schema
 from plate_release.desk import Desk, open_desk
-from plate_release.errors import ExitCode, Interrupted, ReleaseError, UsageError
+from plate_release.errors import ExitCode, InternalError, Interrupted, ReleaseError, UsageError
 from plate_release.github import Runner
-from plate_release.gitops.origin import locate
+from plate_release.gitops.origin import branch_named, locate
 from plate_release.images.reference import parse_ask
-from plate_release.model import Ask, Finding, Outcome, Policy
+from plate_release.model import Ask, Outcome, Policy
 from plate_release.report import console as text
 from plate_release.report import tables
 from plate_release.report.json import dump, report
+from plate_release.report.stream import console, say
 from plate_release.report.summary import render
 from plate_release.request import Given, Place, Request, settle_options
-from plate_release.result import Journal, Observer, Result, Silent, refuse
+from plate_release.result import Journal, Observer, Result, Silent, abandon, refuse
 from plate_release.settle import settle_all
-from plate_release.signals import Stop, SystemClock, stopping
+from plate_release.signals import Stop, SystemClock, ending, stopping
 from plate_release.world import World
 
 if TYPE_CHECKING:
     from plate_release.cli import Shared
+
+# What SIGINT and SIGTERM do.
+Signals = Callable[[Stop], AbstractContextManager[None]]
 
 _NOTHING = "The run was interrupted; nothing was changed."
 
@@ -46,13 +48,25 @@ def deploy(shared: "Shared", asks: list[str], given: Given) -> int:
 
 def rollback(shared: "Shared", services: list[str], to: str | None, given: Given) -> int:
     """Roll back, and print how it ended."""
-    return _release(shared, given, lambda desk: release.rollback(desk, services, to))
+
+    def road(desk: Desk) -> Result:
+        asks = [] if to is None else _asks([f"{service}={to}" for service in services])
+        return release.rollback(desk, services, asks)
+
+    return _release(shared, given, road)
 
 
 def watch(shared: "Shared", commit: str | None, given: Given) -> int:
     """Watch, and print how it ended."""
-    road: Callable[[Desk], Result] = lambda desk: release.watch(desk, commit)  # noqa: E731
-    return _release(shared, given, road, on_failure="hold", on_unknown="hold", on_cancel="hold")
+    unasked: dict[str, Policy] = {"on_failure": "hold", "on_unknown": "hold", "on_cancel": "hold"}
+    return _release(
+        shared,
+        given,
+        lambda desk: release.watch(desk, commit),
+        # The commit itself was there before.
+        pushed=lambda so_far: so_far.revert_commit,
+        **unasked,
+    )
 
 
 def status(shared: "Shared", services: list[str]) -> int:
@@ -71,14 +85,7 @@ def history(shared: "Shared", service: str | None, *, dora: bool, limit: int) ->
 
 def check(shared: "Shared") -> int:
     """Print what the preflight finds; refused where anything is not ready."""
-    bodies: list[dict[str, Any]] = []
-
-    def look(desk: Desk) -> dict[str, Any]:
-        bodies.append(inspect.check(desk))
-        return bodies[0]
-
-    status_ = _look(shared, look, tables.check)
-    return status_ if bodies[0]["ok"] else int(ExitCode.PREFLIGHT_REFUSED)
+    return _look(shared, inspect.check, tables.check, refusal=inspect.refused)
 
 
 def settle(shared: "Shared") -> int:
@@ -89,7 +96,7 @@ def settle(shared: "Shared") -> int:
         settled = [{"commit": c, "outcome": s.outcome.value} for s in done for c in s.commits]
         return {"settled": settled}
 
-    return _look(shared, go, tables.settled)
+    return _look(shared, go, tables.settled, signals=stopping)
 
 
 def replay(shared: "Shared", files: Sequence[Path], given: Given) -> int:
@@ -104,67 +111,95 @@ def replay(shared: "Shared", files: Sequence[Path], given: Given) -> int:
         for line in found.skipped:
             text.warn(f"{file}: {line}")
         if shared.output == "json":
-            sys.stdout.write(f"{tables.replayed_line(found)}\n")
+            say(sys.stdout, tables.replayed_line(found))
         else:
-            _stdout().print(tables.replayed(found))
+            console(sys.stdout).print(tables.replayed(found))
     return int(ExitCode.RELEASED)
 
 
 def schema() -> int:
     """Print the configuration's JSON Schema."""
-    sys.stdout.write(f"{dump(config_schema())}\n")
+    say(sys.stdout, dump(config_schema()))
     return int(ExitCode.RELEASED)
 
 
 def _release(
-    shared: "Shared", given: Given, road: Callable[[Desk], Result], **fallback: Policy
+    shared: "Shared",
+    given: Given,
+    road: Callable[[Desk], Result],
+    *,
+    pushed: Callable[[Result], str | None] = lambda so_far: so_far.commit,
+    **fallback: Policy,
 ) -> int:
-    """Go down a road, and print its result, whatever happens on the way."""
-    with _running(shared) as (world, journal):
+    """Go down a road, and print its result, whatever happens on the way.
+
+    pushed: the commit that this run has pushed until now.
+    """
+    # Where nothing is pushed, nothing has to be brought to an end.
+    signals = _at_once if given.dry_run else stopping
+    with _running(shared, signals) as (world, journal):
         try:
             result = road(open_desk(_request(shared, given), world, journal, **fallback))
-        except ReleaseError as error:
-            # What ends a run that was asked to stop may be helm, which heard the signal too.
-            told = Interrupted(_NOTHING) if _stopped_early(world, journal) else error
-            result = refuse(journal.result, told)
-            text.error(str(told))
-        except KeyboardInterrupt:
-            # The second signal: what was pushed stands in the ledger, unsettled.
-            result = journal.end(Outcome.INTERRUPTED, ExitCode.INTERRUPTED)
-            text.error("Interrupted again.\n`plate-release settle` finishes what is left.")
-        except Exception:
-            # Ours to mend; what was done until then must be told all the same.
-            journal.find(Finding("error", "internal-error", "plate-release itself failed."))
-            _tell(shared, journal.result)
-            raise
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # told, whatever it is
+            told = _told(error, journal.result, world.stop)
+            end = abandon if pushed(journal.result) else refuse
+            result = end(journal.result, told)
+            text.error(result.findings[-1].message)
     _tell(shared, result)
     return int(result.exit_code)
 
 
-def _stopped_early(world: World, journal: Journal) -> bool:
-    return world.stop.asked and journal.result.commit is None
+def _told(error: BaseException, so_far: Result, stop: Stop) -> ReleaseError:
+    """Return what to tell of what ended a run."""
+    untouched = so_far.commit is None
+    if isinstance(error, KeyboardInterrupt):
+        # The second signal: what was pushed stands in the ledger, unsettled.
+        todo = "`plate-release settle` finishes what is left."
+        again = stop.asked or not untouched
+        return Interrupted("Interrupted again.", todo=todo) if again else Interrupted(_NOTHING)
+    if isinstance(error, ReleaseError):
+        # What ends a run that was asked to stop may be helm, which heard the signal too.
+        return Interrupted(_NOTHING) if untouched and stop.asked else error
+    text.trace()
+    why = f"{type(error).__name__}: {error}"
+    return InternalError("plate-release itself failed.", why=why, todo="Report it, please.")
+
+
+def _at_once(_stop: Stop) -> AbstractContextManager[None]:
+    return ending()
 
 
 def _look(
     shared: "Shared",
     read: Callable[[Desk], dict[str, Any]],
     table: Callable[[dict[str, Any]], Any],
+    *,
+    signals: Signals = _at_once,
+    refusal: Callable[[Result], dict[str, Any]] = report,
 ) -> int:
-    with _running(shared) as (world, journal):
-        body = read(open_desk(_request(shared, Given()), world, journal))
+    """Print what is read, and give the status; `refusal` is the JSON where it cannot be read."""
+    with _running(shared, signals) as (world, journal):
+        try:
+            body = read(open_desk(_request(shared, Given()), world, journal))
+        except (ReleaseError, KeyboardInterrupt) as error:
+            told = error if isinstance(error, ReleaseError) else Interrupted("Interrupted.")
+            text.error(str(told))
+            if shared.output == "json":
+                say(sys.stdout, dump(refusal(refuse(journal.result, told))))
+            return int(told.exit_code)
     if shared.output == "json":
-        sys.stdout.write(f"{dump(body)}\n")
+        say(sys.stdout, dump(body))
     else:
-        _stdout().print(table(body))
-    return int(ExitCode.RELEASED)
+        console(sys.stdout).print(table(body))
+    return int(ExitCode.RELEASED if body.get("ok", True) else ExitCode.PREFLIGHT_REFUSED)
 
 
 @contextmanager
-def _running(shared: "Shared") -> Iterator[tuple[World, Journal]]:
+def _running(shared: "Shared", signals: Signals) -> Iterator[tuple[World, Journal]]:
     stop = Stop()
     clock = SystemClock(stop)
     empty = Result(Outcome.REFUSED, ExitCode.USAGE, shared.environment)
-    with stopping(stop), World(os.environ, clock, stop) as world, _observer(shared) as observer:
+    with signals(stop), World(os.environ, clock, stop) as world, _observer(shared) as observer:
         yield world, Journal(clock, observer, empty)
 
 
@@ -180,10 +215,12 @@ def _observer(shared: "Shared") -> Iterator[Observer]:
 
 
 def _request(shared: "Shared", given: Given) -> Request:
-    repo = locate(shared.repo, Path.cwd(), os.environ)
+    here = Path.cwd()
+    repo = locate(shared.repo, here, os.environ)
+    branch = branch_named(shared.branch, here, os.environ)
     runner = Runner.of(os.environ)
     by = runner.actor if runner else os.environ.get("USER", "")
-    place = Place(repo, shared.branch, shared.environment, shared.config)
+    place = Place(repo, branch, shared.environment, shared.config)
     return Request(place, given, by=by, run=runner.run_url if runner else "")
 
 
@@ -199,12 +236,11 @@ def _asks(texts: Sequence[str]) -> list[Ask]:
 def _tell(shared: "Shared", result: Result) -> None:
     if shared.output == "json":
         planned = result.outcome in (Outcome.PLANNED, Outcome.UNCHANGED)
-        sys.stdout.write(f"{dump(report(result, plan=planned))}\n")
+        say(sys.stdout, dump(report(result, plan=planned)))
     else:
-        text.show(result, _stdout())
+        text.show(result, console(sys.stdout))
     if runner := Runner.of(os.environ):
-        runner.add_summary(render(result))
-
-
-def _stdout() -> Console:
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        try:
+            runner.add_summary(render(result))
+        except OSError as error:
+            text.warn(f"The job summary could not be written: {error}")

@@ -4,6 +4,7 @@
 
     ReleaseError
     ├── UsageError            2   arguments, configuration, an unknown service, a missing token
+    ├── InternalError         2   a mistake of plate-release itself
     ├── PlanRefused           3   what is in the repository, or would come out of it
     │   ├── EditRefused           a values file that cannot be edited with certainty
     │   ├── ChartRefused          a chart that does not lint, render or validate
@@ -18,8 +19,8 @@
     │   └── Overtaken             somebody else changed the service meanwhile
     └── Interrupted         130   somebody stopped the run before it changed anything
 
-Every message says what happened, why, and what to do next. `plate_release.__main__.main` is the
-only place that catches them.
+Every message says what happened, why, and what to do next. `plate_release.__main__.main` and
+`plate_release.commands` tell them.
 """
 
 from enum import IntEnum
@@ -67,6 +68,13 @@ class UsageError(ReleaseError):
 
     exit_code = ExitCode.USAGE
     code = "usage"
+
+
+class InternalError(ReleaseError):
+    """A mistake of plate-release itself."""
+
+    exit_code = ExitCode.USAGE
+    code = "internal-error"
 
 
 class PlanRefused(ReleaseError):

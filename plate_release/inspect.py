@@ -1,44 +1,85 @@
 """Looking without touching: status, history, check."""
 
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
-from plate_release.argocd.failures import CallFailed
 from plate_release.argocd.sources import our_source
 from plate_release.argocd.status import LiveApplication
-from plate_release.cluster import Cluster, ObjectRef
+from plate_release.cluster import ObjectRef
 from plate_release.desk import Desk
-from plate_release.errors import ReleaseError
+from plate_release.errors import ReleaseError, UsageError
 from plate_release.gates import ready
 from plate_release.gitops.dora import DAY, dora
 from plate_release.gitops.entry import Recorded
+from plate_release.gitops.repository import Repository
+from plate_release.model import Finding
 from plate_release.plan import ServicePlan, Target, tag_of, where
+from plate_release.result import Result
 from plate_release.values import Key, read
+
+T = TypeVar("T")
 
 _WINDOW = 30 * DAY
 
 
 def check(desk: Desk) -> dict[str, Any]:
     """Return the preflight of every service: `{"ok","findings"}`."""
-    targets = desk.targets(desk.services())
-    findings = ready(desk, targets)
+    return _checked(ready(desk, desk.targets(_services(desk))))
+
+
+def refused(result: Result) -> dict[str, Any]:
+    """Return what `check` says where it was refused before it could ask."""
+    return _checked(result.findings)
+
+
+def _checked(findings: Sequence[Finding]) -> dict[str, Any]:
     ok = all(finding.level != "error" for finding in findings)
     return {"ok": ok, "findings": [asdict(finding) for finding in findings]}
 
 
+def _services(desk: Desk) -> list[str]:
+    """Return the environment's services. Raises UsageError where it has none."""
+    if found := desk.services():
+        return found
+    environment = desk.config.environment
+    known = sorted({m.name.rpartition("-")[2] for m in desk.discovery.manifests})
+    near = difflib.get_close_matches(environment, known, n=1)
+    raise UsageError(
+        f"The environment {environment} has no service.",
+        why=f"The Applications of {desk.config.applications} are of: {', '.join(known) or 'none'}.",
+        todo=f"Did you mean {near[0]}?"
+        if near
+        else "Correct --environment, or name its services in the configuration.",
+    )
+
+
 def history(desk: Desk, service: str | None, *, limit: int, figures: bool) -> dict[str, Any]:
-    """Return the ledger, newest first: `{"releases":[...],"dora":{...}}`."""
-    entries = [
-        recorded
-        for recorded in desk.ledger(desk.home).entries()
-        if service is None or service in recorded.entry.names()
-    ]
+    """Return the ledger, newest first: `{"releases":[...],"dora":{...}}`.
+
+    Raises UsageError for a service that neither the ledger nor git knows.
+    """
+    entries = desk.ledger(desk.home).entries()
+    if service is not None:
+        _known(service, {*desk.services(), *(n for one in entries for n in one.entry.names())})
+        entries = tuple(one for one in entries if service in one.entry.names())
     body: dict[str, Any] = {"releases": [_entry(recorded) for recorded in entries[:limit]]}
     if figures:
         now = desk.world.clock.wall()
         body["dora"] = asdict(dora(entries, window=_WINDOW, now=now))
     return body
+
+
+def _known(service: str, names: Collection[str]) -> None:
+    if service in names:
+        return
+    near = difflib.get_close_matches(service, sorted(names), n=1)
+    raise UsageError(
+        f"Neither the ledger nor git knows a service {service}.",
+        why=f"Known: {', '.join(sorted(names)) or 'none'}.",
+        todo=f"Did you mean {near[0]}?" if near else "Name a known service.",
+    )
 
 
 def _entry(recorded: Recorded) -> dict[str, Any]:
@@ -47,36 +88,50 @@ def _entry(recorded: Recorded) -> dict[str, Any]:
 
 
 def status(desk: Desk, services: Sequence[str]) -> dict[str, Any]:
-    """Return git, Argo CD and cluster side by side, and where they disagree."""
-    targets = desk.targets(services or desk.services())
-    cluster = desk.world.cluster()
-    return {"services": [_status(desk, target, cluster) for target in targets]}
+    """Return git, Argo CD and cluster side by side, and where they disagree.
+
+    What cannot be seen is None, and stands among the disagreements with the reason.
+    """
+    # Who names a service is told that there is none; one that git has may be unfit for a release.
+    desk.targets(services)
+    return {"services": [_status(desk, name) for name in services or _services(desk)]}
 
 
-def _status(desk: Desk, target: Target, cluster: Cluster | None) -> dict[str, Any]:
-    disagreements: list[str] = []
-    spot = where(target, desk.head(target.repository), desk.renderer)
-    live = _live(desk, target, disagreements)
-    runs = _runs(spot, cluster, disagreements)
-    last = _last(desk, target)
-    disagreements += _disagreements(spot, live, runs)
+def _status(desk: Desk, service: str) -> dict[str, Any]:
+    said: list[str] = []
+    target = _seen("git", said, lambda: desk.targets([service])[0])
+    spot = _seen("git", said, lambda: _spot(desk, target)) if target else None
+    live = _seen("Argo CD", said, lambda: desk.argocd.find(desk.ref(target))) if target else None
+    runs = _seen("cluster", said, lambda: _runs(desk, spot)) if spot else None
+    last = _last(desk, target.repository if target else desk.home, service)
+    if spot:
+        said += _seen("git", said, lambda: [*_disagreements(spot, live, runs)]) or ()
     return {
-        "name": target.service,
-        "application": target.application,
-        "git": {"tag": spot.before, "commit": desk.head(target.repository).commit},
+        "name": service,
+        "application": target.application if target else None,
+        "git": _git(desk, spot) if spot else None,
         "argocd": _argocd(live),
         "cluster": runs,
         "last_release": _entry(last) if last else None,
-        "disagreements": disagreements,
+        "disagreements": said,
     }
 
 
-def _live(desk: Desk, target: Target, disagreements: list[str]) -> LiveApplication | None:
+def _seen(where: str, said: list[str], look: Callable[[], T]) -> T | None:
+    """Look, or say why nothing is seen there."""
     try:
-        return desk.argocd.find(desk.ref(target))
-    except CallFailed as error:
-        disagreements.append(f"Argo CD: {error.what}: {error.why}")
+        return look()
+    except ReleaseError as error:
+        said.append(f"{where}: {error.what}" + (f": {error.why}" if error.why else ""))
         return None
+
+
+def _spot(desk: Desk, target: Target) -> ServicePlan:
+    return where(target, desk.head(target.repository), desk.renderer)
+
+
+def _git(desk: Desk, spot: ServicePlan) -> dict[str, Any]:
+    return {"tag": spot.before, "commit": desk.head(spot.target.repository).commit}
 
 
 def _argocd(live: LiveApplication | None) -> dict[str, Any] | None:
@@ -91,23 +146,18 @@ def _argocd(live: LiveApplication | None) -> dict[str, Any] | None:
     }
 
 
-def _runs(
-    spot: ServicePlan, cluster: Cluster | None, disagreements: list[str]
-) -> dict[str, Any] | None:
+def _runs(desk: Desk, spot: ServicePlan) -> dict[str, Any] | None:
+    cluster = desk.world.cluster()
     if cluster is None:
         return None
     namespace = spot.target.manifest.application.spec.destination.namespace
-    try:
-        found = cluster.status(ObjectRef.of(one.body, namespace) for one in spot.objects)
-    except ReleaseError as error:
-        disagreements.append(f"cluster: {error.what}")
-        return None
+    found = cluster.status(ObjectRef.of(one.body, namespace) for one in spot.objects)
     return {"images": list(found.images), "ready": found.ready, "replicas": found.replicas}
 
 
-def _last(desk: Desk, target: Target) -> Recorded | None:
-    entries = desk.ledger(target.repository).entries()
-    return next((r for r in entries if target.service in r.entry.names()), None)
+def _last(desk: Desk, repository: Repository, service: str) -> Recorded | None:
+    entries = desk.ledger(repository).entries()
+    return next((r for r in entries if service in r.entry.names()), None)
 
 
 def _behind(spot: ServicePlan, live: LiveApplication) -> Iterator[str]:

@@ -53,14 +53,12 @@ def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> Reposi
     return plan.parts[0] if plan.parts else None
 
 
-def rollback_asks(desk: Desk, services: Sequence[str], to: str | None) -> list[Ask]:
-    """Return what a rollback asks for: the given tag, else the last that the ledger knows as good.
+def rollback_asks(desk: Desk, services: Sequence[str], to: Sequence[Ask]) -> Sequence[Ask]:
+    """Return what a rollback asks for: the tags given, else the last that the ledger knows as good.
 
     Raises UsageError where the ledger knows none.
     """
-    if to is not None:
-        return [Ask(service, to) for service in services]
-    return [_last_good(desk, target) for target in desk.targets(services)]
+    return to or [_last_good(desk, target) for target in desk.targets(services)]
 
 
 def _last_good(desk: Desk, target: Target) -> Ask:

@@ -34,8 +34,8 @@ def deploy(desk: Desk, asks: Sequence[Ask]) -> Result:
     return _in_turn(desk, services, lambda: _go(desk, make_plan(desk, asks), why))
 
 
-def rollback(desk: Desk, services: Sequence[str], to: str | None) -> Result:
-    """Take services back to an earlier tag, down the same road."""
+def rollback(desk: Desk, services: Sequence[str], to: Sequence[Ask]) -> Result:
+    """Take services back to earlier tags, down the same road; `to` may leave that to the ledger."""
     why = Why(rollback=True, reason=desk.options.reason)
 
     def go() -> Result:

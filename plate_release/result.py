@@ -92,6 +92,30 @@ def refuse(result: Result, error: ReleaseError) -> Result:
     )
 
 
+def abandon(result: Result, error: ReleaseError) -> Result:
+    """Return `result` ended by an error after its commit was pushed, with what stands where."""
+    interrupted = error.exit_code is ExitCode.INTERRUPTED
+    stands = [
+        f"{s.name}: {s.back_to if s.revert_commit else s.after} was pushed by"
+        f" {(s.revert_commit or s.commit or '')[:12]}, and is not settled."
+        for s in result.services
+        if s.commit or s.revert_commit
+    ]
+    todo = (
+        f"`plate-release watch {result.commit}` judges it now;"
+        " `plate-release settle` finishes it when its time is over."
+    )
+    return replace(
+        result,
+        outcome=Outcome.INTERRUPTED if interrupted else Outcome.HELD,
+        exit_code=ExitCode.INTERRUPTED if interrupted else ExitCode.HELD,
+        findings=(
+            *result.findings,
+            Finding("error", error.code, "\n".join((str(error), *stands, todo))),
+        ),
+    )
+
+
 class Observer(Protocol):
     """Who is told while a run goes on: a terminal, a log, nobody."""
 

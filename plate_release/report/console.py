@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import format_exc
 from typing import Self, TextIO
 
 from rich.console import Console, Group
@@ -159,6 +160,11 @@ def error(message: str) -> None:
 def warn(message: str) -> None:
     """Print a warning to standard error."""
     _complain("warning: ", "yellow", message)
+
+
+def trace() -> None:
+    """Print the exception that is being handled to standard error, for whoever mends it."""
+    stream_console(sys.stderr).print(text(format_exc()))
 
 
 def _complain(label: str, style: str, message: str) -> None:

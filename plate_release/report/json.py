@@ -7,7 +7,7 @@ from typing import Any
 from plate_release.result import Result, ServiceResult, Watched
 
 
-def report(result: Result, *, plan: bool) -> dict[str, Any]:
+def report(result: Result, *, plan: bool = False) -> dict[str, Any]:
     """Return the report's object; `plan` adds the edits and the rendered difference."""
     several = len({service.repository for service in result.services}) > 1
     body: dict[str, Any] = {

@@ -18,10 +18,10 @@ def status(body: dict[str, Any]) -> RenderableType:
     """Git, Argo CD and cluster, a row a service."""
     table = _table("service", "git", "argocd", "cluster", "disagreements")
     for one in body["services"]:
-        argocd, cluster = one["argocd"] or {}, one["cluster"] or {}
+        git, argocd, cluster = (one[name] or {} for name in ("git", "argocd", "cluster"))
         seen = f"{argocd.get('sync', '-')} {argocd.get('health', '')}"
         runs = f"{cluster.get('ready', '-')}/{cluster.get('replicas', '-')}"
-        row = (one["name"], one["git"]["tag"], seen, runs, "\n".join(one["disagreements"]))
+        row = (one["name"], git.get("tag", "-"), seen, runs, "\n".join(one["disagreements"]))
         table.add_row(*map(text, row))
     return table
 
