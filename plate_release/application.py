@@ -5,12 +5,21 @@ which only the API has, is in `plate_release.argocd.status`.
 Source: argo-cd pkg/apis/application/v1alpha1/types.go.
 """
 
+import re
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
+
+_SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?P<path>(?!//).+)")
+_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/@]*@)?(?P<host>[^/:]+)(?::(?P<port>\d+))?(?P<path>/.*)?",
+    re.IGNORECASE,
+)
+_STANDARD_PORTS = {"", "22", "80", "443"}
 
 
 class Wire(BaseModel):
@@ -166,3 +175,21 @@ class Application(Wire):
     def name(self) -> str:
         """The Application's name."""
         return self.metadata.name
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Say whether two URLs or paths name one repository, whatever protocol they go by."""
+    return _normal(one) == _normal(other)
+
+
+@lru_cache(maxsize=1024)
+def _normal(url: str) -> tuple[str, str, str]:
+    """Host, port where it is not a standard one, path. As Argo CD, letter case is ignored."""
+    text = url.strip().rstrip("/").removesuffix(".git").rstrip("/")
+    if (match := _URL.fullmatch(text)) and match["scheme"].lower() != "file":
+        port = match["port"] or ""
+        port = "" if port in _STANDARD_PORTS else port
+        return match["host"].lower(), port, (match["path"] or "").strip("/").lower()
+    if (match := _SCP.fullmatch(text)) and "/" not in match["host"]:
+        return match["host"].lower(), "", match["path"].strip("/").lower()
+    return "", "", text.removeprefix("file://")

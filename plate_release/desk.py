@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plate_release import config as configuration
+from plate_release.application import same_repository
 from plate_release.charts import (
     Discovery,
     Manifest,
@@ -18,7 +19,6 @@ from plate_release.charts import (
     find,
     our_source,
     repositories,
-    same_repository,
     unknown_service,
 )
 from plate_release.charts.sources import sources

@@ -1,24 +1,6 @@
 """Which source of an Application follows our file, and so which of its revisions is ours."""
 
-import re
-from functools import lru_cache
-
-from plate_release.application import ApplicationSpec, Source
-
-_SCP = re.compile(r"(?:[^@/]+@)?(?P<host>[^:/]+):(?!/)(?P<path>.+)")
-_URL = re.compile(r"\w+://(?:[^@/]*@)?(?P<host>[^:/]*)(?P<port>:\d+)?/(?P<path>.*)")
-
-
-@lru_cache(maxsize=1024)
-def normalised(url: str) -> str:
-    """Return `host/path` of a repository's URL, so that https and ssh spellings compare equal.
-
-    >>> normalised("git@GitHub.com:Acme/gitops.git") == normalised("https://github.com/acme/gitops/")
-    True
-    """
-    parts = _URL.match(url) or _SCP.match(url)
-    text = f"{parts['host']}/{parts['path']}" if parts else url
-    return text.rstrip("/").removesuffix(".git").lower()
+from plate_release.application import ApplicationSpec, Source, same_repository
 
 
 def our_source(spec: ApplicationSpec, repository: str, branch: str, file: str) -> int | None:
@@ -30,7 +12,7 @@ def our_source(spec: ApplicationSpec, repository: str, branch: str, file: str) -
     follows = [
         index
         for index, source in enumerate(spec.all_sources)
-        if normalised(source.repo_url) == normalised(repository) and _follows(source, branch)
+        if same_repository(source.repo_url, repository) and _follows(source, branch)
     ]
     quoted = {name for source in spec.all_sources for name in _value_files(source)}
     for owns in (

@@ -17,7 +17,7 @@ from plate_release.charts.key import ImageKeys, changes, image_keys
 from plate_release.charts.objects import KubernetesObject, Rendered
 from plate_release.charts.render import OpenChart, Renderer, find_helm
 from plate_release.charts.sharing import shared_with
-from plate_release.charts.sources import our_source, repositories, same_repository
+from plate_release.charts.sources import our_source, repositories
 from plate_release.charts.workloads import Container, containers
 
 __all__ = [
@@ -47,7 +47,6 @@ __all__ = [
     "proven",
     "repositories",
     "review",
-    "same_repository",
     "select",
     "shared_with",
     "unknown_service",

@@ -12,12 +12,12 @@ from typing import Literal
 
 import yaml
 
-from plate_release.application import ApplicationSpec, HelmOptions, Source
+from plate_release.application import ApplicationSpec, HelmOptions, Source, same_repository
 from plate_release.charts.discover import Manifest
 from plate_release.charts.environment import substitute, substitute_path, variables_of
 from plate_release.charts.overrides import PlacedHelm, placed
 from plate_release.charts.reading import Path, documents
-from plate_release.charts.sources import repositories, same_repository, sources
+from plate_release.charts.sources import repositories, sources
 from plate_release.charts.valuefiles import Place, Roots, inside, missing, read, value_files
 from plate_release.errors import ChartRefused, PlanRefused
 from plate_release.model import Tree

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from plate_release.application import Source
+from plate_release.application import Source, same_repository
 from plate_release.charts.discover import Discovery, Manifest
-from plate_release.charts.sources import same_repository, sources
+from plate_release.charts.sources import sources
 from plate_release.charts.valuefiles import inside
 from plate_release.errors import PlanRefused
 from plate_release.model import Finding

@@ -4,22 +4,11 @@ import re
 from collections.abc import Iterator
 from posixpath import normpath
 
-from plate_release.application import ApplicationSpec, Source
+from plate_release.application import ApplicationSpec, Source, same_repository
 from plate_release.errors import PlanRefused
 
-_SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?P<path>(?!//).+)")
-_URL = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/@]*@)?(?P<host>[^/:]+)(?::(?P<port>\d+))?(?P<path>/.*)?",
-    re.IGNORECASE,
-)
-_STANDARD_PORTS = {"", "22", "80", "443"}
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _VERSION = re.compile(r"(?:[v~^*]|[<>=]{1,2})?\d+(?:\.[\dx*]+)*(?:[-+].*)?")
-
-
-def same_repository(one: str, other: str) -> bool:
-    """Say whether two URLs or paths name one repository, whatever protocol they go by."""
-    return _normal(one) == _normal(other)
 
 
 def sources(spec: ApplicationSpec) -> tuple[Source, ...]:
@@ -89,15 +78,3 @@ def _pinned(revision: str, branch: str) -> PlanRefused:
         why=f"The Application follows {kind} {revision}.",
         todo=todo,
     )
-
-
-def _normal(url: str) -> tuple[str, str, str]:
-    """Host, port where it is not a standard one, path. As Argo CD, letter case is ignored."""
-    text = url.strip().rstrip("/").removesuffix(".git").rstrip("/")
-    if (match := _URL.fullmatch(text)) and match["scheme"].lower() != "file":
-        port = match["port"] or ""
-        port = "" if port in _STANDARD_PORTS else port
-        return match["host"].lower(), port, (match["path"] or "").strip("/").lower()
-    if (match := _SCP.fullmatch(text)) and "/" not in match["host"]:
-        return match["host"].lower(), "", match["path"].strip("/").lower()
-    return "", "", text.removeprefix("file://")

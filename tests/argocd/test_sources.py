@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from plate_release.application import ApplicationSpec
-from plate_release.argocd.sources import normalised, our_source
+from plate_release.application import ApplicationSpec, same_repository
+from plate_release.argocd.sources import our_source
 
 REPOSITORY, FILE = "https://git.example.com/gitops.git", "charts/server/values-prod.yaml"
 
@@ -62,9 +62,9 @@ def test_the_source_that_follows_our_file(
     ],
 )
 def test_one_repository_has_many_spellings(url: str) -> None:
-    assert normalised(url) == "git.example.com/acme/gitops"
+    assert same_repository(url, "https://git.example.com/acme/gitops")
 
 
 def test_two_repositories_differ() -> None:
-    assert normalised("https://a.example.com/x.git") != normalised("https://b.example.com/x.git")
-    assert normalised("https://a.example.com/x.git") != normalised("https://a.example.com/y.git")
+    assert not same_repository("https://a.example.com/x.git", "https://b.example.com/x.git")
+    assert not same_repository("https://a.example.com/x.git", "https://a.example.com/y.git")

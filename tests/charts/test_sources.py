@@ -2,8 +2,8 @@
 
 import pytest
 
-from plate_release.application import ApplicationSpec
-from plate_release.charts import our_source, repositories, same_repository
+from plate_release.application import ApplicationSpec, same_repository
+from plate_release.charts import our_source, repositories
 from plate_release.errors import PlanRefused
 
 OURS = "https://github.com/Plate/platform.git"
