@@ -11,7 +11,7 @@ from plate_release.gitops.repository import Repository
 from plate_release.model import Judgement, Outcome
 from tests.gitops.conftest import AUTHOR, CLOCK, Open, Origin, run
 
-A, B = "a" * 40, "b" * 40
+A, B, C = "a" * 40, "b" * 40, "c" * 40
 
 
 def entry(state: str = "watching", *, id: str = "r1", service: str = "a", **more: object) -> Entry:  # noqa: A002
@@ -66,6 +66,24 @@ def test_unsettled_releases_are_found_by_service(repository: Repository) -> None
     assert [r.commit for r in fresh.unsettled()] == [B]
     assert fresh.unsettled({"a"}) == ()
     assert [r.commit for r in fresh.unsettled({"a", "b"})] == [B]
+
+
+def test_a_ledger_of_one_environment_knows_nothing_of_another(repository: Repository) -> None:
+    put(repository, A, entry())
+    put(repository, B, entry("released", id="revert", reverts=A, environment="staging"))
+    put(repository, C, entry(id="staged", environment="staging"))
+    prod, staging, dev = (
+        Ledger(repository, AUTHOR, environment) for environment in ("prod", "staging", "dev")
+    )
+    every = Ledger(repository, AUTHOR)
+    found = [{r.commit for r in one.entries()} for one in (prod, staging, dev, every)]
+    assert found == [{A}, {B, C}, set(), {A, B, C}]
+    watched = [{r.commit for r in one.unsettled({"a"})} for one in (prod, staging, dev, every)]
+    assert watched == [{A}, {C}, set(), {A, C}]
+    reverts = [one.revert_of(A) is not None for one in (prod, staging, dev, every)]
+    assert reverts == [False, True, False, True]
+    assert last_good(prod.entries(), "a") is None
+    assert last_good(staging.entries(), "a") == "2"
 
 
 def test_no_unsettled_release_costs_no_request(opened: Open, origin: Origin) -> None:
@@ -224,7 +242,8 @@ def recorded(at: float, state: str, before: str, after: str) -> Recorded:
         ([], None),
         ([("released", "1", "2")], "2"),
         ([("held", "2", "3"), ("released", "1", "2")], "2"),
-        ([("rolled-back", "2", "3"), ("released", "0", "1")], "2"),
+        ([("rolled-back", "2", "3"), ("released", "0", "1")], "1"),
+        ([("released", "3", "1"), ("rolled-back", "2", "3"), ("held", "1", "2")], "1"),
         ([("unwatched", "2", "3"), ("unknown", "1", "2")], None),
     ],
 )

@@ -87,8 +87,25 @@ FAILED = Judgement.FAILED
             ],
             "1.4.2",
         ),
+        (
+            [
+                past(Outcome.RELEASED, "1.4.3", "1.4.1", Judgement.LIVE),
+                past(Outcome.ROLLED_BACK, "1.4.2", "1.4.3", FAILED),
+                past(Outcome.HELD, "1.4.1", "1.4.2", FAILED),
+            ],
+            "1.4.1",
+        ),
     ],
-    ids=["unknown", "good", "unjudged", "no better", "last good", "good once", "verified again"],
+    ids=[
+        "unknown",
+        "good",
+        "unjudged",
+        "no better",
+        "last good",
+        "good once",
+        "nothing better",
+        "a revert went back to it",
+    ],
 )
 def test_the_target_is_the_tag_before_unless_it_never_was_good(
     history: list[Recorded], target: str
