@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,9 +119,10 @@ def _yes(desk: Desk, question: str) -> bool:
     import typer
 
     try:
-        with desk.journal.observer.asking(), ending():
+        # Standard output is the report's.
+        with desk.journal.observer.asking(), ending(), redirect_stdout(sys.stderr):
             # The tag that is to go comes from the values file, and may be anything.
-            return typer.confirm(question.encode("unicode_escape").decode(), err=True)
+            return typer.confirm(question.encode("unicode_escape").decode())
     except typer.Abort as error:
         raise Interrupted("The run was interrupted; nothing was changed.") from error
 

@@ -3,18 +3,22 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from plate_release import release
+from plate_release import gates, release
 from plate_release.__main__ import main
+from plate_release.config import Config
 from plate_release.desk import Desk
 from plate_release.errors import PreflightRefused, UsageError
 from plate_release.model import Ask
+from plate_release.plan import Plan
 from plate_release.result import Result, ServiceResult
 
 APPLICATION = """
@@ -223,3 +227,12 @@ def test_a_summary_that_cannot_be_written_is_a_warning(
     told = run("plan", "nobody=1.5.0")
     assert told.status == 2
     assert "warning: The job summary could not be written" in told.stderr
+
+
+def test_a_question_without_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `<&-` leaves Python without one.
+    monkeypatch.setattr(sys, "stdin", None)
+    options, world = SimpleNamespace(yes=False), SimpleNamespace(environ={})
+    desk = SimpleNamespace(config=Config(confirm=True), options=options, world=world)
+    with pytest.raises(PreflightRefused, match="there is no terminal"):
+        gates.confirm(cast("Desk", desk), Plan(()))

@@ -76,13 +76,14 @@ class Team:
     def run(self, *arguments: str, **environ: str) -> Ended:
         return self.end(self.start(*arguments, **environ))
 
-    def start(self, *arguments: str, **environ: str) -> Process:
+    def start(self, *arguments: str, stdin: int | None = None, **environ: str) -> Process:
         command = [str(Path(sys.executable).with_name("plate-release")), "--output", "json"]
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         return subprocess.Popen(
             [*command, "--repo", self.url, *arguments],
             cwd=self.work,
             env={**kept, **self.backend.environ, **environ},
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -254,6 +255,16 @@ def team(nobody: Team) -> Team:
 
 
 @pytest.fixture
+def alone(nobody: Team) -> Team:
+    """A team whose repository no Argo CD deploys."""
+    service = nobody.add()
+    nobody.services.clear()
+    nobody.found()
+    nobody.services.append(service)
+    return nobody
+
+
+@pytest.fixture
 def pair(nobody: Team) -> Team:
     """A team with two services, live at 1.4.2."""
     nobody.add()
@@ -283,6 +294,13 @@ def founded(
         return team
 
     return found
+
+
+def heard(process: Process, what: str) -> None:
+    """Wait until a run says so on standard error."""
+    assert process.stderr is not None
+    if not any(what in line for line in process.stderr):
+        raise AssertionError(f"it ended without a word of {what!r}: {process.communicate()}")
 
 
 def interrupt(process: Process) -> None:

@@ -8,16 +8,6 @@ import yaml
 from tests.e2e.conftest import SHORT, Ended, Team, git
 
 
-@pytest.fixture
-def alone(nobody: Team) -> Team:
-    """A team whose repository no Argo CD deploys."""
-    service = nobody.add()
-    nobody.services.clear()
-    nobody.found()
-    nobody.services.append(service)
-    return nobody
-
-
 def refused(team: Team, *arguments: str, **environ: str) -> Ended:
     """Run, and check that the report says refused and that the remote is as it was."""
     refs = team.refs()
