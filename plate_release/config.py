@@ -90,6 +90,7 @@ class ReleaseDefaults(_Section):
     image_check: ImageCheck = "warn"
     cluster_dry_run: OnOff = "on"
     skip_ci: bool = False
+    strict_lint: bool = False
 
 
 class Config(_Section):

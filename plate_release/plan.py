@@ -127,14 +127,15 @@ def plan_release(
     *,
     judge: Judge,
     review: Review,
+    strict: bool = False,
 ) -> Plan:
     """Plan what brings each target to its tag, on the trees given.
 
-    Charts render side by side. Raises PlanRefused, of the kind that says why.
+    strict: helm lint's warnings refuse. Charts render side by side. Raises PlanRefused, of the kind that says why.
     """
     with ExitStack() as stack, ThreadPoolExecutor(max_workers=4) as pool:
         charts = [stack.enter_context(_open(target, trees, renderer)) for target, _ in wanted]
-        lints = [pool.submit(chart.lint) for chart in charts]
+        lints = [pool.submit(chart.lint, strict=strict) for chart in charts]
         jobs = [
             pool.submit(_plan_service, target, chart, ask, judge, review)
             for (target, ask), chart in zip(wanted, charts, strict=True)

@@ -38,6 +38,7 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
         desk.renderer,
         judge=_accept if rollback else _judge(desk),
         review=_look,
+        strict=desk.config.release.strict_lint,
     )
     _tell(desk, plan)
     return plan

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
@@ -106,7 +107,15 @@ class World:
         host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         if self._trusted is None:
             self._trusted = host
-        token = self.environ.get("GITOPS_TOKEN") or self.environ.get("GITHUB_TOKEN")
-        if not token or host != self._trusted:
+        if host != self._trusted:
             return Credentials()
-        return Credentials(token=Secret(token))
+        token = self.environ.get("GITOPS_TOKEN") or self.environ.get("GITHUB_TOKEN")
+        return Credentials(
+            token=Secret(token) if token else None,
+            ssh_key=self._path("GITOPS_SSH_KEY"),
+            known_hosts=self._path("GITOPS_KNOWN_HOSTS"),
+        )
+
+    def _path(self, name: str) -> Path | None:
+        value = self.environ.get(name)
+        return Path(value).absolute() if value else None
