@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import IMAGE, SHORT, Team, interrupt
+from tests.e2e.conftest import IMAGE, SHORT, Team, heard, interrupt
 
 
 def test_a_good_tag_goes_live_and_only_its_bytes_change(team: Team) -> None:
@@ -77,9 +77,7 @@ def test_a_failed_one_is_held_where_that_is_the_policy(team: Team) -> None:
 
 def test_a_newer_release_of_somebody_else_supersedes_ours(team: Team) -> None:
     process = team.start("deploy", f"{team.service}=1.5.0-slow", *SHORT)
-    head = team.heads()[0]
-    while team.heads()[0] == head:
-        assert process.poll() is None
+    heard(process, "release commit")
     team.push("newer", {team.values_of(team.service): ("1.5.0-slow", "1.6.0")})
     ended = team.end(process)
     assert (ended.status, ended.report["outcome"]) == (13, "superseded")
@@ -127,22 +125,18 @@ def test_a_rollback_goes_back_to_the_last_good_tag(team: Team) -> None:
 
 def test_an_interrupted_run_takes_its_commit_back(team: Team) -> None:
     process = team.start("deploy", f"{team.service}=1.5.0-slow", *SHORT)
-    head = team.heads()[0]
-    while team.heads()[0] == head:
-        assert process.poll() is None
+    heard(process, "release commit")
     interrupt(process)
     ended = team.end(process)
     assert (ended.status, ended.report["outcome"]) == (130, "interrupted"), ended.stderr
     assert team.tag() == "1.4.2"
 
 
-def test_a_killed_run_is_settled_by_the_next(team: Team) -> None:
+def test_what_a_killed_run_left_is_under_way_until_its_time_is_over(team: Team) -> None:
     process = team.start(
         "deploy", f"{team.service}=1.5.0-bad", "--timeout=1s", *SHORT[:2], *SHORT[3:]
     )
-    head = team.heads()[0]
-    while team.heads()[0] == head:
-        assert process.poll() is None
+    heard(process, "release commit")
     process.kill()
     process.communicate()
     ended = team.run("deploy", f"{team.service}=1.6.0", *SHORT)
