@@ -77,4 +77,4 @@ def test_a_killed_release_is_settled_by_the_last_step(
     assert production.tag == service_tag
     settled = steps.run("settle", **production.inputs)
     assert production.tag == "1.4.2"
-    assert settled.outputs["outcome"] == "rolled-back"
+    assert settled.outputs["outcome"] == "interrupted"
