@@ -56,6 +56,8 @@ class Team:
     work: Path
     id: str
     services: list[str] = field(default_factory=list)
+    # Where its runs read what a person types.
+    stdin: int | None = None
 
     @property
     def namespace(self) -> str:
@@ -76,14 +78,14 @@ class Team:
     def run(self, *arguments: str, **environ: str) -> Ended:
         return self.end(self.start(*arguments, **environ))
 
-    def start(self, *arguments: str, stdin: int | None = None, **environ: str) -> Process:
+    def start(self, *arguments: str, **environ: str) -> Process:
         command = [str(Path(sys.executable).with_name("plate-release")), "--output", "json"]
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         return subprocess.Popen(
             [*command, "--repo", self.url, *arguments],
             cwd=self.work,
             env={**kept, **self.backend.environ, **environ},
-            stdin=stdin,
+            stdin=self.stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

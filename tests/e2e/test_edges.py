@@ -47,9 +47,8 @@ def asked(team: Team, keys: str) -> tuple[int, dict[str, object]]:
     """Release without a watch, and type the answer."""
     master, slave = os.openpty()
     options = ("--no-wait", "--image-check=off", "--skip-backup")
-    process = team.start(
-        "deploy", f"{team.service}=1.5.0", *options, stdin=slave, KUBECONFIG="", TERM="xterm"
-    )
+    team.stdin = slave
+    process = team.start("deploy", f"{team.service}=1.5.0", *options, KUBECONFIG="")
     os.close(slave)
     assert process.stderr is not None
     if keys == "\x03":
