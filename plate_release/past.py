@@ -26,8 +26,10 @@ def newest(desk: Desk, said: str | None) -> str:
     if said and _SHA.fullmatch(said):
         return said
     known = [recorded.commit for recorded in desk.ledger(desk.home).entries()]
-    if said is None and not known and parse(desk.home.story(desk.tree.commit).message):
-        known = [desk.tree.commit]
+    if said is None and not known:
+        message = parse(desk.home.story(desk.tree.commit).message)
+        if message and message.environment == desk.config.environment:
+            known = [desk.tree.commit]
     wanted = said if said is not None else ""
     fits = [sha for sha in known if sha.startswith(wanted)]
     if not fits or (said is not None and not _START.fullmatch(said)):
