@@ -34,10 +34,11 @@ demo: setup-demo  ## Release, fail and roll back in the sandbox
 	@PATH="$$PATH:$$PWD/.tools/helm-4" $(UV) run --no-sync plate-release demo
 
 test: lint  ## Run everything that CI runs
-	@$(RUN) pytest --numprocesses auto
+	@# Much of the suite waits for a server: more processes than cores.
+	@$(RUN) pytest --numprocesses 4 --dist worksteal
 
 e2e: setup  ## Run the end-to-end tests alone, on the sandbox or on PLATE_E2E_*
-	@$(RUN) pytest --numprocesses auto tests/e2e
+	@$(RUN) pytest --numprocesses 4 --dist worksteal tests/e2e
 
 lint: setup  ## Check style, types, import rules, the action and the workflows
 	@# The lock names its index: a mirror that this machine prefers would count as a change.

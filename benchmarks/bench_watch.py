@@ -314,7 +314,7 @@ def _child(url: str, token: str, commit: str) -> None:
             Limits(soak=3600, timeout=7200),
             clock.now(),
         )
-        for before in argocd.list(projects=["default"])
+        for before in argocd.list()
     ]
     for service, verdict in _watch(watched, transport):
         print(service, verdict, flush=True)

@@ -131,7 +131,8 @@ def plan_release(
 ) -> Plan:
     """Plan what brings each target to its tag, on the trees given.
 
-    strict: helm lint's warnings refuse. Charts render side by side. Raises PlanRefused, of the kind that says why.
+    strict: helm lint's warnings refuse. Charts render side by side. Raises PlanRefused, of the
+    kind that says why.
     """
     with ExitStack() as stack, ThreadPoolExecutor(max_workers=4) as pool:
         charts = [stack.enter_context(_open(target, trees, renderer)) for target, _ in wanted]
