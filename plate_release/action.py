@@ -17,9 +17,9 @@ from tempfile import mkstemp
 from typing import Any, Self
 
 from plate_release.__main__ import main as command
-from plate_release.desk import INTENT
 from plate_release.errors import ExitCode, UsageError
 from plate_release.github import Runner, annotations, masks, without_commands
+from plate_release.intent import INTENT
 from plate_release.model import Finding, Judgement, Secret
 from plate_release.report.summary import render
 from plate_release.report.untrusted import terminal

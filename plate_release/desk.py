@@ -1,13 +1,12 @@
 """A request laid out: its repository, configuration, options and Applications, read once."""
 
-import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plate_release import config as configuration
 from plate_release.application import same_repository
@@ -29,6 +28,7 @@ from plate_release.gitops.entry import Entry
 from plate_release.gitops.ledger import Ledger
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
+from plate_release.intent import INTENT, Intent
 from plate_release.model import Policy
 from plate_release.plan import Target
 from plate_release.request import Options, Request, settle_options
@@ -39,10 +39,6 @@ from plate_release.world import World
 if TYPE_CHECKING:
     from plate_release.argocd.client import AppRef, ArgoCD
     from plate_release.argocd.record import Recorder
-
-INTENT = "plate-release-intent.json"
-# What a later step of a job must know to end a release as the step that pushed it would have.
-_CARRIED = ("timeout", "soak", "grace", "on_failure", "on_unknown", "on_cancel")
 
 
 @dataclass(eq=False)
@@ -138,43 +134,26 @@ class Desk:
 
     def is_ours(self, entry: Entry) -> bool:
         """Whether this very job pushed it, in an earlier step that has ended since."""
-        return entry.id in self._intention.get("ids", ())
+        return self.intent is not None and entry.id in self.intent.ids
 
     def intend(self, identity: str) -> None:
         """Note, before a push, what this job is about to do: a later step of it can settle that."""
-        if self._intent:
-            policy = {name: getattr(self.options, name) for name in _CARRIED}
-            intent = {"ids": [*self._intention.get("ids", ()), identity], "options": policy}
-            # Written beside and moved: a run that is killed leaves a whole file or none.
-            beside = self._intent.with_suffix(".new")
-            beside.write_text(json.dumps(intent))
-            beside.replace(self._intent)
+        if self._intent_file:
+            known = self.intent.ids if self.intent else ()
+            Intent.of(self.options, *known, identity).write(self._intent_file)
 
     def forget_intent(self) -> None:
         """Note that what this job did is settled."""
-        if self._intent:
-            self._intent.unlink(missing_ok=True)
+        if self._intent_file:
+            self._intent_file.unlink(missing_ok=True)
 
     @property
-    def intended_options(self) -> Options:
-        """The options of the earlier step of this job that pushed, else this run's."""
-        given = self._intention.get("options", {})
-        return replace(self.options, **{k: v for k, v in given.items() if k in _CARRIED})
+    def intent(self) -> Intent | None:
+        """What an earlier step of this job pushed that is not settled."""
+        return Intent.read(self._intent_file) if self._intent_file else None
 
     @property
-    def has_intent(self) -> bool:
-        """Whether an earlier step of this job pushed something that is not settled."""
-        return bool(self._intention)
-
-    @property
-    def _intention(self) -> dict[str, Any]:
-        if self._intent is None or not self._intent.exists():
-            return {}
-        known: dict[str, Any] = json.loads(self._intent.read_text())
-        return known
-
-    @property
-    def _intent(self) -> Path | None:
+    def _intent_file(self) -> Path | None:
         folder = self.world.environ.get("RUNNER_TEMP")
         return Path(folder) / INTENT if folder else None
 

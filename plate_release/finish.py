@@ -47,7 +47,6 @@ def _close(desk: Desk, release: Release, ended: Ended, taken: TakenBack | None) 
     if taken and taken.release and taken.ended:
         _write(desk, taken.release, taken.ended.verdicts, conclude(taken.ended.verdicts)[0])
     _write(desk, release, ended.verdicts, outcome)
-    desk.forget_intent()
     return desk.journal.end(outcome, code)
 
 

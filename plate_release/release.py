@@ -7,7 +7,7 @@ verified, or a person is told exactly what stands where.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from plate_release.commit import Before, Why, commit, tell_commit
+from plate_release.commit import Before, Release, Why, commit, tell_commit
 from plate_release.desk import Desk
 from plate_release.errors import ExitCode, Overtaken, UnderWay
 from plate_release.finish import see_through, undo_part
@@ -64,12 +64,17 @@ def _go(desk: Desk, planned: Plan, why: Why) -> Result:
     backup(desk, planned)
     open_recordings(desk, [service.target for service in planned.services])
     release = commit(desk, planned, before, why)
+    result = _settled(desk, release)
+    desk.forget_intent()
+    return result
+
+
+def _settled(desk: Desk, release: Release) -> Result:
     if release.refused:
         return undo_part(desk, release, release.refused)
     if not release.commits:
         return _end(desk, Outcome.UNCHANGED)
     if not desk.options.wait:
-        desk.forget_intent()
         return _end(desk, Outcome.UNWATCHED)
     return see_through(desk, release)
 

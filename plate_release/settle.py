@@ -78,7 +78,7 @@ def settle_all(desk: Desk) -> tuple[Settled, ...]:
     tried: set[str] = set()
     for repository in desk.repositories():
         while left := _left(desk, repository, _unsettled(desk, repository)):
-            if desk.has_intent:
+            if desk.intent:
                 left = [one for one in left if desk.is_ours(one.entry)]
             if desk.options.dry_run:
                 for one in left:
@@ -88,7 +88,8 @@ def settle_all(desk: Desk) -> tuple[Settled, ...]:
             done.append(settle_one(desk, repository, _next(desk, left, tried)))
             desk.check_stop()
             desk.fresh()
-    desk.forget_intent()
+    if not desk.options.dry_run:
+        desk.forget_intent()
     return tuple(done)
 
 
@@ -161,10 +162,11 @@ def _whole(desk: Desk, repository: Repository, left: Recorded) -> Release:
 
 def _options(desk: Desk, left: Recorded) -> Options:
     """Return the options to settle with; a cancelled job has little time left."""
-    if not desk.is_ours(left.entry):
-        return replace(desk.options, record=None, wait=True)
-    options = desk.intended_options
-    return replace(options, record=None, wait=True, timeout=min(options.timeout, _CANCELLED))
+    options = replace(desk.options, record=None, wait=True)
+    if desk.intent and desk.is_ours(left.entry):
+        options = desk.intent.over(options)
+        options = replace(options, timeout=min(options.timeout, _CANCELLED))
+    return options
 
 
 def _write(desk: Desk, repository: Repository, commit: str, outcome: Outcome) -> Settled:
