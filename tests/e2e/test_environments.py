@@ -1,4 +1,4 @@
-"""Two environments in one repository and ledger: what happens in one decides nothing in the other."""
+"""Two environments in one repository and ledger: neither decides anything for the other."""
 
 import shutil
 from collections.abc import Iterator
