@@ -4,9 +4,18 @@ import json
 import uuid
 from typing import Any
 
-from tests.e2e.conftest import Team, git
+from tests.e2e.conftest import SHORT, Team, git, heard
 
 NOTES = "refs/notes/plate-release"
+
+
+def abandoned(team: Team, *asks: str, **environ: str) -> str:
+    """Let a release be pushed and its run be killed. Return its commit."""
+    process = team.start("deploy", *asks, *SHORT, **environ)
+    heard(process, "release commit")
+    process.kill()
+    process.communicate()
+    return team.heads()[0]
 
 
 def notes(team: Team) -> dict[str, dict[str, Any]]:

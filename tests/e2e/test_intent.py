@@ -1,7 +1,7 @@
 """The last step of a cancelled job: it ends what the job's own step pushed, as that step would."""
 
-from tests.e2e.aftermath import notes, pass_time
-from tests.e2e.conftest import QUICK, SHORT, Team, heard
+from tests.e2e.aftermath import abandoned, notes, pass_time
+from tests.e2e.conftest import QUICK, Team
 
 INTENT = "plate-release-intent.json"
 
@@ -14,16 +14,8 @@ def test_a_later_step_holds_where_the_step_that_pushed_would_and_touches_no_othe
     team.configure(QUICK)
     team.found()
     mine = {"RUNNER_TEMP": str(team.work)}
-    process = team.start("deploy", f"{one}=1.5.0-slow", *SHORT, "--on-cancel=hold", **mine)
-    heard(process, "release commit")
-    process.kill()
-    process.communicate()
-    (own,) = notes(team)
-    process = team.start("deploy", f"{two}=1.6.0", *SHORT)
-    heard(process, "release commit")
-    process.kill()
-    process.communicate()
-    (other,) = notes(team).keys() - {own}
+    own = abandoned(team, f"{one}=1.5.0-slow", "--on-cancel=hold", **mine)
+    other = abandoned(team, f"{two}=1.6.0")
     pass_time(team, other)
     heads = team.heads()
     assert team.run("settle", DRY_RUN="true", **mine).report == {"settled": []}

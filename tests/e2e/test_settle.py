@@ -3,24 +3,16 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.e2e.aftermath import NOTES, notes, pass_time, states
-from tests.e2e.conftest import SHORT, Found, Process, Team, git
+from tests.e2e.aftermath import NOTES, abandoned, notes, pass_time, states
+from tests.e2e.conftest import SHORT, Found, Team, git, heard
 
 
 def left(team: Team, tag: str, *, over: bool = True) -> str:
     """Let a release be pushed and its run be killed; its time is over. Return its commit."""
-    process = team.start("deploy", f"{team.service}={tag}", *SHORT)
-    pushed(team, process)
-    process.kill()
-    team.end(process)
+    commit = abandoned(team, f"{team.service}={tag}")
     if over:
         pass_time(team)
-    return team.heads()[0]
-
-
-def pushed(team: Team, process: Process, commits: int = 2) -> None:
-    while len(team.heads()) < commits:
-        assert process.poll() is None, process.communicate()
+    return commit
 
 
 def test_two_settlers_at_once_do_no_harm(founded: Found) -> None:
@@ -51,7 +43,7 @@ def test_a_settler_that_is_overtaken_at_its_push_verifies_what_the_other_did(
 def test_a_release_whose_revert_is_watched_is_not_left(founded: Found) -> None:
     team = founded()
     process = team.start("deploy", f"{team.service}=1.5.0-bad", "--yes", "--soak=10s")
-    pushed(team, process, 3)
+    heard(process, "revert commit")
     revert, bad, _ = team.heads()
     pass_time(team, bad)
     assert team.run("settle").report == {"settled": []}
@@ -64,7 +56,7 @@ def test_a_release_whose_revert_is_watched_is_not_left(founded: Found) -> None:
 def test_a_release_within_its_time_refuses_another_of_its_service_alone(pair: Team) -> None:
     one, two = pair.services
     process = pair.start("deploy", f"{one}=1.5.0-slow", *SHORT)
-    pushed(pair, process)
+    heard(process, "release commit")
     queued = pair.start("deploy", f"{one}=1.6.0", *SHORT, "--queue", "--no-wait")
     refused = pair.run("deploy", f"{one}=1.7.0", *SHORT)
     passing = pair.run("deploy", f"{two}=1.6.0", *SHORT, "--no-wait")

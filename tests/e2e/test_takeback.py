@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.aftermath import states
-from tests.e2e.conftest import SHORT, Ended, Process, Team
+from tests.e2e.conftest import SHORT, Ended, Process, Team, heard
 from tests.e2e.door import Door
 
 BAD = "1.5.0-bad"
@@ -12,13 +12,8 @@ BAD = "1.5.0-bad"
 def bad(team: Team, *options: str, **environ: str) -> Process:
     """Start the release of a bad tag; return when it is pushed."""
     process = team.start("deploy", f"{team.service}={BAD}", *SHORT, *options, **environ)
-    until(team, process, 2)
+    heard(process, "release commit")
     return process
-
-
-def until(team: Team, process: Process, commits: int) -> None:
-    while len(team.heads()) < commits:
-        assert process.poll() is None, process.communicate()
 
 
 def findings(ended: Ended, code: str) -> str:

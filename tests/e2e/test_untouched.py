@@ -6,19 +6,10 @@ from functools import partial
 
 import pytest
 
-from tests.e2e.aftermath import notes, pass_time, states
+from tests.e2e.aftermath import abandoned, notes, pass_time, states
 from tests.e2e.conftest import SHORT, Found, Team, heard
 
 DRY = {"DRY_RUN": "true"}
-
-
-def left(team: Team, tag: str, **environ: str) -> str:
-    """Let a release be pushed and its run be killed. Return its commit."""
-    process = team.start("deploy", f"{team.service}={tag}", *SHORT, **environ)
-    heard(process, "release commit")
-    process.kill()
-    process.communicate()
-    return team.heads()[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -26,7 +17,7 @@ def test_a_stopped_settle_or_watch_takes_nothing_back(
     founded: Found, number: signal.Signals
 ) -> None:
     team = founded()
-    commit = left(team, "1.5.0-slow")
+    commit = abandoned(team, f"{team.service}=1.5.0-slow")
     pass_time(team)
     refs = team.refs()
     process = team.start("settle")
@@ -45,7 +36,7 @@ def test_a_stopped_settle_or_watch_takes_nothing_back(
 
 def test_a_dry_run_settles_refuses_and_reverts_nothing(founded: Found) -> None:
     team = founded()
-    commit = left(team, "1.5.0-bad")
+    commit = abandoned(team, f"{team.service}=1.5.0-bad")
     ask = ("deploy", f"{team.service}=1.6.0", *SHORT)
     refs = team.refs()
     early = team.run(*ask, **DRY)
