@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tests.e2e.aftermath import pass_time, states
+from tests.e2e.aftermath import abandoned, pass_time, states
 from tests.e2e.conftest import SHORT, Found, Team
 from tests.e2e.door import Door
 from tests.gitops.killing import Killer, When
@@ -172,11 +172,7 @@ def test_a_job_s_next_step_takes_back_what_its_killed_step_left(
 ) -> None:
     team = founded()
     mine = {"RUNNER_TEMP": str(team.work)}
-    process = team.start("deploy", f"{team.service}=1.5.0-slow", *SHORT, **mine)
-    while len(team.heads()) == 1:
-        assert process.poll() is None
-    process.kill()
-    team.end(process)
+    abandoned(team, f"{team.service}=1.5.0-slow", **mine)
     ended = team.run("settle", **mine)
     assert [one["outcome"] for one in ended.report["settled"]] == ["interrupted"], ended.stderr
     assert states(team) == ["released", "interrupted"]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.e2e.aftermath import abandoned
 from tests.e2e.conftest import IMAGE, SHORT, Team, heard, interrupt
 
 
@@ -133,12 +134,7 @@ def test_an_interrupted_run_takes_its_commit_back(team: Team) -> None:
 
 
 def test_what_a_killed_run_left_is_under_way_until_its_time_is_over(team: Team) -> None:
-    process = team.start(
-        "deploy", f"{team.service}=1.5.0-bad", "--timeout=1s", *SHORT[:2], *SHORT[3:]
-    )
-    heard(process, "release commit")
-    process.kill()
-    process.communicate()
+    abandoned(team, f"{team.service}=1.5.0-bad")
     ended = team.run("deploy", f"{team.service}=1.6.0", *SHORT)
     assert ended.status == 4, ended.stdout
     assert "under way" in ended.stderr
