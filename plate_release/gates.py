@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import uuid
 from collections.abc import Collection, Iterator
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -136,7 +137,7 @@ def backup(desk: Desk, plan: Plan) -> None:
 
     folder = Path(desk.world.environ.get("RUNNER_TEMP") or tempfile.gettempdir())
     for service in plan.services:
-        name = f"plate-release-{service.target.application}-{int(desk.world.clock.wall())}.yaml"
+        name = f"plate-release-{service.target.application}-{uuid.uuid4().hex[:12]}.yaml"
         refs = [ObjectRef.of(one.body, _namespace(service.target)) for one in service.objects]
         file = cluster.backup(refs, folder / name)
         desk.journal.event(f"saved the live objects of {service.target.application} to {file}")
