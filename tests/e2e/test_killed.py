@@ -12,6 +12,7 @@ from tests.gitops.killing import Killer, When
 
 # What a plan and its preflight call: nothing that is shared has changed yet.
 PLANNING = [
+    "git check-ref-format",
     "git config",
     "git --version",
     "git init",
