@@ -136,11 +136,12 @@ def plan_release(
     """
     with ExitStack() as stack, ThreadPoolExecutor(max_workers=4) as pool:
         charts = [stack.enter_context(_open(target, trees, renderer)) for target, _ in wanted]
-        lints = [pool.submit(chart.lint, strict=strict) for chart in charts]
         jobs = [
             pool.submit(_plan_service, target, chart, ask, judge, review)
             for (target, ask), chart in zip(wanted, charts, strict=True)
         ]
+        # Beside the renderings, and after them in the queue: nothing waits for it but the end.
+        lints = [pool.submit(chart.lint, strict=strict) for chart in charts]
         planned = [
             _with(job.result(), lint.result()) for job, lint in zip(jobs, lints, strict=True)
         ]
