@@ -47,7 +47,14 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
 def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> RepositoryPlan | None:
     """Plan the same on another head; None where nothing is left to do."""
     wanted = [(s.target, Ask(s.target.service, s.after, s.digest)) for s in part.services]
-    plan = plan_release(wanted, {part.repository: tree}, desk.renderer, judge=_accept, review=_look)
+    plan = plan_release(
+        wanted,
+        {part.repository: tree},
+        desk.renderer,
+        judge=_accept,
+        review=_look,
+        strict=desk.config.release.strict_lint,
+    )
     findings = _findings(desk, plan)
     desk.journal.find(*findings)
     _refuse_errors(findings)

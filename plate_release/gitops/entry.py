@@ -50,7 +50,6 @@ class Entry(_Kept):
     run: str = ""
     tool: str = ""
     reverts: str | None = None
-    revert_commit: str | None = None
 
     @property
     def settled(self) -> bool:
