@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from plate_release.charts import Renderer, applications, select
+from plate_release.charts import Helm, applications, select
 from plate_release.charts.objects import read_document
 from plate_release.gitops.remote import Credentials
 from plate_release.gitops.repository import Repository
@@ -57,7 +57,7 @@ def plan(tree: RepositoryTree, repository: Repository, helm: str, *services: str
     made = plan_release(
         wanted,
         {repository: tree},
-        Renderer(helm, os.environ),
+        Helm(helm, os.environ),
         judge=lambda _target, _keys, ask: (ask, ()),
         review=lambda *_: (),
     )

@@ -74,6 +74,7 @@ class Service(_Section):
     application: str | None = None
     application_namespace: str | None = None
     tag_key: str | None = None
+    values_file: str | None = None
     tags: TagPolicy = TagPolicy()
     access: tuple[str, ...] = ()
 

@@ -12,8 +12,8 @@ from plate_release import config as configuration
 from plate_release.application import same_repository
 from plate_release.charts import (
     Discovery,
+    Helm,
     Manifest,
-    Renderer,
     applications,
     find,
     our_source,
@@ -69,9 +69,9 @@ class Desk:
         return self.world.argocd(self.config.argocd.server, self.journal.event)
 
     @cached_property
-    def renderer(self) -> Renderer:
-        """Helm."""
-        return self.world.renderer()
+    def helm(self) -> Helm:
+        """Helm. Raises PreflightRefused where there is none."""
+        return self.world.helm()
 
     @property
     def author(self) -> Author:
@@ -165,7 +165,7 @@ class Desk:
     def _target(self, service: str) -> Target:
         manifest = self._manifest(service)
         spec = manifest.application.spec
-        key = self.config.service(service).tag_key
+        configured = self.config.service(service)
         urls = repositories(spec)
         url = next((url for url in urls if self._is_home(url, manifest)), None)
         branch = self.request.place.branch
@@ -180,8 +180,9 @@ class Desk:
             manifest,
             repository,
             url,
-            Key.parse(key) if key else None,
-            {u: self.world.repository(u, branch) for u in urls if u != url},
+            Key.parse(configured.tag_key) if configured.tag_key else None,
+            configured.values_file,
+            others={u: self.world.repository(u, branch) for u in urls if u != url},
         )
 
     def _is_home(self, url: str, manifest: Manifest) -> bool:

@@ -127,7 +127,7 @@ def _seen(where: str, said: list[str], look: Callable[[], T]) -> T | None:
 
 
 def _spot(desk: Desk, target: Target) -> ServicePlan:
-    return where(target, desk.head(target.repository), desk.renderer)
+    return where(target, desk.head(target.repository), desk.helm)
 
 
 def _git(desk: Desk, spot: ServicePlan) -> dict[str, Any]:

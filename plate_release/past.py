@@ -76,10 +76,10 @@ def _read_service(
 ) -> ServicePlan | None:
     """Return what the commit changed for one service, None where that is nothing."""
     try:
-        before = where(target, parent, desk.renderer)
+        before = where(target, parent, desk.helm)
     except PlanRefused:
         # The chart did not render before: the commit itself may have mended it.
-        before = where(target, tree, desk.renderer)
+        before = where(target, tree, desk.helm)
     edits = tuple(_edits(before.file, tree, parent))
     main = next((e for e in edits if e.key == before.key), None)
     if main is None:
@@ -102,7 +102,7 @@ def _images(
     desk: Desk, target: Target, tree: RepositoryTree, before: ServicePlan, tag: str
 ) -> tuple[str, ...]:
     try:
-        return where(target, tree, desk.renderer).images
+        return where(target, tree, desk.helm).images
     except PlanRefused:
         # It does not render: Argo CD will say so, and the image only names what was meant.
         return tuple(retagged(image, tag) for image in before.images)

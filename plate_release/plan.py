@@ -6,32 +6,39 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 
 from plate_release.charts import (
-    ChartInputs,
+    Capabilities,
+    Helm,
     ImageKeys,
     KubernetesObject,
     Manifest,
+    Objects,
     OpenChart,
     Rendered,
-    Renderer,
     changes,
     chart_inputs,
     containers,
+    edited,
     image_keys,
+    objects_of,
+    open_charts,
     proven,
 )
+from plate_release.charts.inputs import UNKNOWN
 from plate_release.charts.workloads import split_image
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Ask, Edit, Finding
 from plate_release.values import Key, splice
 
+Charts = tuple[OpenChart, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A service, the Application that deploys it, and the repository that holds its values.
 
-    url is the repository's address as Argo CD has it. others: further repositories it renders
-    from, by their addresses.
+    url is the repository's address as Argo CD has it. tag_key, values_file: where the tag stands,
+    if that is configured. others: further repositories it renders from, by their addresses.
     """
 
     service: str
@@ -39,6 +46,8 @@ class Target:
     repository: Repository = field(repr=False)
     url: str
     tag_key: Key | None = None
+    values_file: str | None = None
+    capabilities: Capabilities = UNKNOWN
     others: Mapping[str, Repository] = field(default_factory=dict, repr=False)
 
     @property
@@ -116,14 +125,14 @@ class Plan:
 
 Judge = Callable[[Target, ImageKeys, Ask], tuple[Ask, tuple[Finding, ...]]]
 """Refuses a tag, or returns what to write (a digest may be added) with what is to be known."""
-Review = Callable[[ChartInputs, Rendered], tuple[Finding, ...]]
-"""Looks at what would be applied."""
+Review = Callable[[Objects, str], tuple[Finding, ...]]
+"""Looks at what would be applied to a Kubernetes of some version, empty where it is not known."""
 
 
 def plan_release(
     wanted: Sequence[tuple[Target, Ask]],
     trees: Mapping[Repository, RepositoryTree],
-    renderer: Renderer,
+    helm: Helm,
     *,
     judge: Judge,
     review: Review,
@@ -131,20 +140,21 @@ def plan_release(
 ) -> Plan:
     """Plan what brings each target to its tag, on the trees given.
 
-    strict: helm lint's warnings refuse. Charts render side by side. Raises PlanRefused, of the
-    kind that says why.
+    strict: helm lint's warnings refuse. Services are planned side by side. Raises PlanRefused, of
+    the kind that says why.
     """
-    with ExitStack() as stack, ThreadPoolExecutor(max_workers=4) as pool:
-        charts = [stack.enter_context(_open(target, trees, renderer)) for target, _ in wanted]
+    with (
+        ExitStack() as stack,
+        ThreadPoolExecutor(max_workers=4) as services,
+        ThreadPoolExecutor(max_workers=4) as lints,
+    ):
+        planner = _Planner(judge, review, lints, strict)
+        opened = [stack.enter_context(_open(target, trees, helm)) for target, _ in wanted]
         jobs = [
-            pool.submit(_plan_service, target, chart, ask, judge, review)
-            for (target, ask), chart in zip(wanted, charts, strict=True)
+            services.submit(planner.plan, target, charts, ask)
+            for (target, ask), charts in zip(wanted, opened, strict=True)
         ]
-        # Beside the renderings, and after them in the queue: nothing waits for it but the end.
-        lints = [pool.submit(chart.lint, strict=strict) for chart in charts]
-        planned = [
-            _with(job.result(), lint.result()) for job, lint in zip(jobs, lints, strict=True)
-        ]
+        planned = [job.result() for job in jobs]
     return _by_repository(planned, trees)
 
 
@@ -165,58 +175,90 @@ def _is_reference(name: str) -> bool:
     return ":" in name or "/" in name
 
 
-def where(target: Target, tree: RepositoryTree, renderer: Renderer) -> ServicePlan:
+def where(target: Target, tree: RepositoryTree, helm: Helm) -> ServicePlan:
     """Return where the service's tag stands on `tree` and which images run because of it."""
-    with _open(target, {target.repository: tree}, renderer) as chart:
-        before = chart.render()
-        keys = image_keys(chart, before, Ask(target.service, ""), target.tag_key)
-        return _unchanged(target, chart, keys, before)
-
-
-def _with(service: ServicePlan, findings: tuple[Finding, ...]) -> ServicePlan:
-    return replace(service, findings=(*service.findings, *findings))
+    with _open(target, {target.repository: tree}, helm) as charts:
+        before = _render(charts)
+        keys = _keys(target, charts, before, Ask(target.service, ""))
+        return _unchanged(target, charts, keys, before)
 
 
 def _open(
-    target: Target, trees: Mapping[Repository, RepositoryTree], renderer: Renderer
-) -> AbstractContextManager[OpenChart]:
+    target: Target, trees: Mapping[Repository, RepositoryTree], helm: Helm
+) -> AbstractContextManager[Charts]:
     others = {url: repository.head() for url, repository in target.others.items()}
-    inputs = chart_inputs(target.manifest, trees[target.repository], others=others)
-    return renderer.open(inputs)
-
-
-def _plan_service(
-    target: Target, chart: OpenChart, ask: Ask, judge: Judge, review: Review
-) -> ServicePlan:
-    before = chart.render()
-    keys = image_keys(chart, before, ask, target.tag_key)
-    plan = _unchanged(target, chart, keys, before)
-    ask, judged = judge(target, keys, ask)
-    change = proven(chart, before, keys, ask)
-    if not change.edits:
-        return plan
-    found = (*judged, *change.findings, *review(chart.inputs, change.after))
-    places = {container.place for container in keys.containers}
-    return replace(
-        plan,
-        after=ask.tag,
-        digest=ask.digest,
-        changes=changes(keys, ask),
-        edits=change.edits,
-        images=_images(c.image for c in containers(change.after) if c.place in places),
-        difference=change.difference.text,
-        objects=change.after.objects,
-        findings=found,
+    inputs = chart_inputs(
+        target.manifest,
+        trees[target.repository],
+        capabilities=target.capabilities,
+        others=others,
     )
+    return open_charts(helm, inputs)
+
+
+def _render(charts: Charts) -> tuple[Rendered, ...]:
+    return tuple(chart.render() for chart in charts)
+
+
+def _keys(target: Target, charts: Charts, before: Sequence[Rendered], ask: Ask) -> ImageKeys:
+    return image_keys(charts, before, ask, target.tag_key, target.values_file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    """Plans one service after the other; `lints` run beside the renderings."""
+
+    judge: Judge
+    review: Review
+    lints: ThreadPoolExecutor
+    strict: bool
+
+    def plan(self, target: Target, charts: Charts, ask: Ask) -> ServicePlan:
+        before = _render(charts)
+        keys = _keys(target, charts, before, ask)
+        plan = _unchanged(target, charts, keys, before)
+        ask, judged = self.judge(target, keys, ask)
+        edit = edited(charts, keys, ask)
+        if not edit.edits:
+            return plan
+        files = {keys.file: edit.data}
+        lints = [self.lints.submit(chart.lint, files, strict=self.strict) for chart in charts]
+        change = proven(charts, before, files, keys, ask)
+        places = {container.place for container in keys.containers}
+        return replace(
+            plan,
+            after=ask.tag,
+            digest=ask.digest,
+            changes=changes(keys, ask),
+            edits=edit.edits,
+            images=_images(c.image for c in containers(change.after) if c.place in places),
+            difference=change.difference.text,
+            objects=change.after,
+            findings=(
+                *judged,
+                *change.findings,
+                *self._reviewed(charts, change.after),
+                *(finding for lint in lints for finding in lint.result()),
+            ),
+        )
+
+    def _reviewed(self, charts: Charts, after: Objects) -> tuple[Finding, ...]:
+        return tuple(
+            finding
+            for chart in charts
+            for finding in self.review(
+                tuple(one for one in after if one.source == chart.inputs.source),
+                chart.inputs.capabilities.kube_version,
+            )
+        )
 
 
 def _unchanged(
-    target: Target, chart: OpenChart, keys: ImageKeys, rendered: Rendered
+    target: Target, charts: Charts, keys: ImageKeys, rendered: Sequence[Rendered]
 ) -> ServicePlan:
     images = _images(container.image for container in keys.containers)
     tag = tag_of(keys.values[keys.main])
-    layers = {layer.file for layer in chart.inputs.layers if layer.editable}
-    folder = {chart.inputs.chart} if chart.inputs.remote is None else set()
+    read = {file for chart in charts for file in chart.inputs.files}
     manifest = {target.manifest.file} if target.manifest.file else set()
     return ServicePlan(
         target=target,
@@ -228,8 +270,8 @@ def _unchanged(
         edits=(),
         images=images,
         images_before=images,
-        objects=rendered.objects,
-        depends=tuple(sorted(layers | folder | manifest)),
+        objects=objects_of(rendered),
+        depends=tuple(sorted(read | manifest)),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from plate_release.charts import ChartInputs, ImageKeys, Rendered, shared_with
+from plate_release.charts import ImageKeys, Objects, shared_with
 from plate_release.charts.checks import review, validate
 from plate_release.desk import Desk
 from plate_release.errors import PlanRefused, UsageError
@@ -35,7 +35,7 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
     plan = plan_release(
         list(zip(targets, asks, strict=True)),
         trees,
-        desk.renderer,
+        desk.helm,
         judge=_accept if rollback else _judge(desk),
         review=_look,
         strict=desk.config.release.strict_lint,
@@ -50,7 +50,7 @@ def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> Reposi
     plan = plan_release(
         wanted,
         {part.repository: tree},
-        desk.renderer,
+        desk.helm,
         judge=_accept,
         review=_look,
         strict=desk.config.release.strict_lint,
@@ -70,7 +70,7 @@ def rollback_asks(desk: Desk, services: Sequence[str], to: Sequence[Ask]) -> Seq
 
 
 def _last_good(desk: Desk, target: Target) -> Ask:
-    now = where(target, desk.head(target.repository), desk.renderer).before
+    now = where(target, desk.head(target.repository), desk.helm).before
     history = desk.ledger(target.repository).entries()
     brought = (
         one
@@ -128,10 +128,8 @@ def _image(desk: Desk, image: Image) -> tuple[Found | None, tuple[Finding, ...]]
     return found, (Finding("info", "image", f"{image} is {found.digest}"),)
 
 
-def _look(inputs: ChartInputs, rendered: Rendered) -> tuple[Finding, ...]:
-    version = inputs.kube_version
-    schemas = validate(rendered, version) if version else ()
-    return (*review(rendered, version), *schemas)
+def _look(objects: Objects, kube_version: str) -> tuple[Finding, ...]:
+    return (*review(objects, kube_version), *validate(objects, kube_version))
 
 
 def _findings(desk: Desk, plan: Plan) -> tuple[Finding, ...]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from plate_release.argocd.client import AppRef, ArgoCD
     from plate_release.argocd.stream import News, Stream
     from plate_release.argocd.transport import Transport
-    from plate_release.charts import Renderer
+    from plate_release.charts import Helm
     from plate_release.cluster import Cluster
     from plate_release.images.registry import Registry
 
@@ -62,11 +62,11 @@ class World:
             known = self._repositories[url, branch] = self._stack.enter_context(opened)
         return known
 
-    def renderer(self) -> "Renderer":
+    def helm(self) -> "Helm":
         """Return helm. Raises PreflightRefused where there is none."""
-        from plate_release.charts import Renderer, find_helm
+        from plate_release.charts import Helm, find_helm
 
-        return Renderer(find_helm(self.environ), self.environ)
+        return Helm(find_helm(self.environ), self.environ)
 
     def registry(self) -> "Registry":
         """Return the way to registries, with the user's credentials."""

@@ -1,6 +1,6 @@
 """Argo CD Application to chart and values, helm's rendering, and the proof of an edit."""
 
-from plate_release.charts.change import ChartChange, proven
+from plate_release.charts.change import ChartChange, edited, proven
 from plate_release.charts.checks import review, validate
 from plate_release.charts.difference import Difference, ImageChange, ObjectDifference, compare
 from plate_release.charts.discover import (
@@ -12,37 +12,44 @@ from plate_release.charts.discover import (
     select,
     unknown_service,
 )
-from plate_release.charts.inputs import ChartInputs, chart_inputs
+from plate_release.charts.gather import chart_inputs
+from plate_release.charts.helm import Helm, find_helm
+from plate_release.charts.inputs import Capabilities, ChartInputs
 from plate_release.charts.key import ImageKeys, changes, image_keys
-from plate_release.charts.objects import KubernetesObject, Rendered
-from plate_release.charts.render import OpenChart, Renderer, find_helm
+from plate_release.charts.objects import KubernetesObject, Objects, Rendered, objects_of
+from plate_release.charts.render import OpenChart, open_charts
 from plate_release.charts.sharing import shared_with
 from plate_release.charts.sources import our_source, repositories
 from plate_release.charts.workloads import Container, containers
 
 __all__ = [
+    "Capabilities",
     "ChartChange",
     "ChartInputs",
     "Container",
     "Difference",
     "Discovery",
     "Generator",
+    "Helm",
     "ImageChange",
     "ImageKeys",
     "KubernetesObject",
     "Manifest",
     "ObjectDifference",
+    "Objects",
     "OpenChart",
     "Rendered",
-    "Renderer",
     "applications",
     "changes",
     "chart_inputs",
     "compare",
     "containers",
+    "edited",
     "find",
     "find_helm",
     "image_keys",
+    "objects_of",
+    "open_charts",
     "our_source",
     "proven",
     "repositories",

@@ -6,8 +6,8 @@ come out in images tell.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
 
 from plate_release.charts.inputs import Layer, Parameter
 from plate_release.charts.objects import Rendered
@@ -25,25 +25,17 @@ _DIGEST_MARK = "sha256:{:0>64}"
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A value, the containers that take their image from it, and what sets it last."""
-
-    path: Path
-    containers: tuple[Container, ...]
-    setter: Layer | Parameter | None
-
-    def __str__(self) -> str:
-        where = self.setter.file if self.setter else "a subchart's default values"
-        return f"{Key(self.path)} in {where}: {', '.join(map(str, self.containers))}"
-
-
-@dataclass(frozen=True, slots=True)
 class Search:
     """A chart as it is rendered now."""
 
     chart: OpenChart
     rendered: Rendered
     containers: tuple[Container, ...]
+
+    @classmethod
+    def of(cls, chart: OpenChart, rendered: Rendered) -> Self:
+        """Return the search in a chart."""
+        return cls(chart, rendered, containers(rendered.objects))
 
     @property
     def name(self) -> str:
@@ -57,6 +49,25 @@ class Search:
     def leaves(self) -> Iterator[tuple[Path, Any]]:
         """Give every value that helm saw."""
         return leaves(self.rendered.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A value, the containers that take their image from it, and what sets it last."""
+
+    search: Search = field(repr=False)
+    path: Path
+    containers: tuple[Container, ...]
+    setter: Layer | Parameter | None
+
+    @property
+    def value(self) -> Any:
+        """What stands there now."""
+        return self.search.value(self.path)
+
+    def __str__(self) -> str:
+        where = self.setter.file if self.setter else "a subchart's default values"
+        return f"{Key(self.path)} in {where}: {', '.join(map(str, self.containers))}"
 
 
 def tag_candidates(search: Search) -> list[Candidate]:
@@ -81,8 +92,9 @@ def candidate_at(search: Search, path: Path) -> list[Candidate]:
     return marked(search, [path])
 
 
-def digest_candidates(search: Search, tag: Candidate) -> list[Candidate]:
+def digest_candidates(tag: Candidate) -> list[Candidate]:
     """Return the values that hold the digest of the tag's containers."""
+    search = tag.search
     claims = {
         path: tag.containers
         for path, value in search.leaves()
@@ -91,8 +103,9 @@ def digest_candidates(search: Search, tag: Candidate) -> list[Candidate]:
     return _set_by_someone(search, claims)
 
 
-def empty_digests(search: Search, tag: Candidate) -> list[Candidate]:
+def empty_digests(tag: Candidate) -> list[Candidate]:
     """Return the empty values beside the tag that would be a digest if they were filled."""
+    search = tag.search
     beside = [
         path
         for path, value in search.leaves()
@@ -130,7 +143,7 @@ def marked(search: Search, paths: list[Path], mark: str = _TAG_MARK) -> list[Can
         repository = split_image(as_text(search.value(path))).repository if whole else ""
         values = replaced(values, path, f"{repository}:{text}" if whole else text)
     try:
-        shown = containers(search.chart.render(values=values))
+        shown = containers(search.chart.render(values=values).objects)
     except ChartRefused as error:
         raise PlanRefused(
             f"The key that holds the image of {search.name} cannot be told.",
@@ -155,7 +168,8 @@ def as_text(value: Any) -> str:
 def _set_by_someone(search: Search, claims: dict[Path, tuple[Container, ...]]) -> list[Candidate]:
     """Leave out what only mirrors another value, such as the globals in a subchart's values."""
     found = [
-        Candidate(path, users, winner(search.chart.inputs, path)) for path, users in claims.items()
+        Candidate(search, path, users, winner(search.chart.inputs, path))
+        for path, users in claims.items()
     ]
     return [one for one in found if one.setter] or found
 

@@ -1,45 +1,74 @@
 """From the asked tag to edited bytes, and the proof of what they do in the cluster."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from plate_release.charts.difference import Difference, compare
+from plate_release.charts.difference import Difference, Place, compare
 from plate_release.charts.key import ImageKeys, changes
-from plate_release.charts.objects import Rendered
+from plate_release.charts.objects import Objects, Rendered, objects_of
 from plate_release.charts.proof import prove, unexplained
+from plate_release.charts.reading import Path
 from plate_release.charts.render import OpenChart
-from plate_release.model import Ask, Edit, Finding
-from plate_release.values import splice
+from plate_release.model import Ask, Finding
+from plate_release.values import Spliced, splice
+
+# How often a chart is rendered to see what differs each time: one random digit of two may be equal.
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ChartChange:
-    """The edit of one service: the file's new bytes, and what they change when rendered.
+    """What an edit changes when the charts are rendered, and what is rendered `after` it."""
 
-    No edits means that the asked image is what the repository already says.
-    """
-
-    file: str
-    data: bytes = field(repr=False)
-    edits: tuple[Edit, ...]
     difference: Difference
-    after: Rendered
+    after: Objects = field(repr=False)
     findings: tuple[Finding, ...]
 
 
-def proven(chart: OpenChart, before: Rendered, keys: ImageKeys, ask: Ask) -> ChartChange:
-    """Edit the values file for `ask`, render, and prove that just the asked image changes.
+def edited(charts: Iterable[OpenChart], keys: ImageKeys, ask: Ask) -> Spliced:
+    """Edit the values file for `ask`; raises EditRefused."""
+    layers = (layer for chart in charts for layer in chart.inputs.layers)
+    layer = next(one for one in layers if one.editable and one.file == keys.file)
+    return splice(layer.data, changes(keys, ask), file=keys.file)
 
-    Where more seems to change, the chart is rendered unchanged once more: what differs then too
-    (random names, the time) is left out. Raises EditRefused, ChartRefused, NoEffect and
-    PlanRefused with the reason.
+
+def proven(
+    charts: Sequence[OpenChart],
+    before: Sequence[Rendered],
+    files: Mapping[str, bytes],
+    keys: ImageKeys,
+    ask: Ask,
+) -> ChartChange:
+    """Render with the edited `files`, and prove that just the asked image changes.
+
+    Where more seems to change, the charts are rendered unchanged again: what differs then too
+    (random names, the time) is left out. Raises ChartRefused, NoEffect and PlanRefused with the
+    reason.
     """
-    layer = next(one for one in chart.inputs.layers if one.editable and one.file == keys.file)
-    spliced = splice(layer.data, changes(keys, ask), file=keys.file)
-    if not spliced.edits:
-        return ChartChange(keys.file, layer.data, (), compare(before, before), before, ())
-    after = chart.render({keys.file: spliced.data})
-    difference = compare(before, after)
-    if any(unexplained(difference, keys, ask)):
-        difference = compare(before, after, compare(before, chart.render()).places)
-    findings = prove(difference, after, keys, ask)
-    return ChartChange(keys.file, spliced.data, spliced.edits, difference, after, findings)
+    old, new = objects_of(before), objects_of(_rendered(charts, before, files))
+    difference, noise = compare(old, new), frozenset[tuple[Place, Path]]()
+    for _ in range(_ATTEMPTS):
+        if not any(unexplained(difference, keys, ask)):
+            break
+        again = objects_of(chart.render() for chart in charts)
+        noise |= compare(old, again).places
+        difference = compare(old, new, noise)
+    findings = (*prove(difference, new, keys, ask), *_unstable(noise))
+    return ChartChange(difference, new, findings)
+
+
+def _rendered(
+    charts: Iterable[OpenChart], before: Iterable[Rendered], files: Mapping[str, bytes]
+) -> Iterator[Rendered]:
+    """Render those charts anew that read the files."""
+    for chart, old in zip(charts, before, strict=True):
+        yield chart.render(files) if any(map(chart.inputs.reads, files)) else old
+
+
+def _unstable(noise: Iterable[tuple[Place, Path]]) -> Iterator[Finding]:
+    places: dict[Place, list[str]] = {}
+    for place, path in sorted(noise, key=str):
+        places.setdefault(place, []).append(".".join(map(str, path)))
+    for (_, kind, _, name), paths in places.items():
+        text = f"{kind} {name}: {', '.join(paths)} differs each time that it is rendered."
+        yield Finding("warning", "unstable-rendering", text)

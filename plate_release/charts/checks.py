@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from plate_release.charts.objects import KubernetesObject, Rendered
+from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path, at
 from plate_release.charts.workloads import containers, split_image
 from plate_release.model import Finding
@@ -61,18 +61,18 @@ _REMOVED: dict[str, dict[str, str]] = {
 }
 
 
-def review(rendered: Rendered, kube_version: str = "") -> tuple[Finding, ...]:
+def review(objects: Objects, kube_version: str = "") -> tuple[Finding, ...]:
     """Look at every object; `kube_version` is the destination's, such as `1.31`, where known."""
-    objects = [one for one in rendered.objects if not one.hook.startswith("test")]
+    applied = [one for one in objects if not one.hook.startswith("test")]
     return (
-        *_mutable_images(rendered),
-        *(finding for one in objects for finding in _workload(one)),
-        *(finding for one in objects for finding in _labels(one)),
-        *(finding for one in objects for finding in _api(one, kube_version)),
+        *_mutable_images(objects),
+        *(finding for one in applied for finding in _workload(one)),
+        *(finding for one in applied for finding in _labels(one)),
+        *(finding for one in applied for finding in _api(one, kube_version)),
     )
 
 
-def validate(rendered: Rendered, kube_version: str) -> tuple[Finding, ...]:
+def validate(objects: Objects, kube_version: str) -> tuple[Finding, ...]:
     """Check every object against the schemas of a Kubernetes version, those it knows.
 
     Needs the extra `schemas`; without it, and for a version it does not know, one finding of
@@ -88,7 +88,7 @@ def validate(rendered: Rendered, kube_version: str) -> tuple[Finding, ...]:
     if "{}.{}".format(*_number(kube_version)) not in {v.rpartition(".")[0] for v in all_versions()}:
         return (_unchecked(f"there are none of {kube_version}"),)
     findings = []
-    for one in rendered.objects:
+    for one in objects:
         try:
             schemas.validate(one.body, kube_version)
         except schemas.ValidationError as error:
@@ -105,8 +105,8 @@ def _unchecked(why: str) -> Finding:
     return Finding("info", "kubernetes-schema-unknown", text)
 
 
-def _mutable_images(rendered: Rendered) -> Iterator[Finding]:
-    for container in containers(rendered):
+def _mutable_images(objects: Objects) -> Iterator[Finding]:
+    for container in containers(objects):
         image = split_image(container.image)
         if not image.digest and image.tag in {None, "latest"}:
             text = f"{container}: {container.image} may be another image tomorrow."

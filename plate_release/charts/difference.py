@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from plate_release.charts.objects import KubernetesObject, Rendered
+from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path, at, replaced
 from plate_release.charts.workloads import Container, containers
 
@@ -91,10 +91,10 @@ class Difference:
 
 
 def compare(
-    before: Rendered, after: Rendered, noise: frozenset[tuple[Place, Path]] = frozenset()
+    before: Objects, after: Objects, noise: frozenset[tuple[Place, Path]] = frozenset()
 ) -> Difference:
     """Compare two renderings; `noise` are the places that differ between equal ones too."""
-    pairs = _pairs(before.objects, after.objects)
+    pairs = _pairs(before, after)
     objects = tuple(found for old, new in pairs if (found := _difference(old, new, noise)))
     return Difference(objects, tuple(_images(before, after)))
 
@@ -152,7 +152,7 @@ def _changes(old: Any, new: Any, path: Path) -> Iterator[Change]:
         yield Change(path, *(None if side is _MISSING else side for side in (old, new)))
 
 
-def _images(before: Rendered, after: Rendered) -> Iterator[ImageChange]:
+def _images(before: Objects, after: Objects) -> Iterator[ImageChange]:
     old = {container.place: container for container in containers(before)}
     new = {container.place: container for container in containers(after)}
     for place, container in (old | new).items():

@@ -1,4 +1,4 @@
-"""What Argo CD hands to helm for one Application: chart, values in order, parameters, names.
+"""What Argo CD hands to helm for one chart of an Application.
 
 Order of precedence, later wins: the chart's values.yaml, `valueFiles` as listed, `valuesObject`
 (or else `values`; the two are never merged), `parameters` without and then with forceString,
@@ -6,23 +6,26 @@ Order of precedence, later wins: the chart's values.yaml, `valueFiles` as listed
 util/helm/cmd.go.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import yaml
-
-from plate_release.application import ApplicationSpec, HelmOptions, Source, same_repository
-from plate_release.charts.discover import Manifest
-from plate_release.charts.environment import substitute, substitute_path, variables_of
-from plate_release.charts.overrides import PlacedHelm, placed
-from plate_release.charts.reading import Path, documents
-from plate_release.charts.sources import repositories, sources
-from plate_release.charts.valuefiles import Place, Roots, inside, missing, read, value_files
-from plate_release.errors import ChartRefused, PlanRefused
+from plate_release.charts.reading import Path
 from plate_release.model import Tree
 
-_KUSTOMIZATIONS = {"kustomization.yaml", "kustomization.yml", "Kustomization"}
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the destination is to a chart (`.Capabilities`); empty where it is not known.
+
+    `kube_version` is such as `1.33` or `v1.33.2`, `api_versions` such as `apps/v1/Deployment`.
+    """
+
+    kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
+
+
+UNKNOWN = Capabilities()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +69,31 @@ class RemoteChart:
 
 
 @dataclass(frozen=True, slots=True)
+class Dependency:
+    """A chart that the chart's Chart.yaml asks for, at the version that its Chart.lock names.
+
+    `repository` is as written: `https://...`, `oci://...`, `@alias`; `folder` is where a `file://`
+    one stands in the chart's own repository.
+    """
+
+    name: str
+    repository: str
+    version: str
+    folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChartInputs:
     """All that decides what is rendered.
 
-    `chart` is the chart's folder in `tree`, or `remote` what to fetch instead; `ours` where that
-    is the repository that we release to. `layers` and `parameters` are in Helm's order, the last
-    wins.
+    `source` is the index of the chart's source in the Application. `chart` is the chart's folder in
+    `tree`, or `remote` what to fetch instead; `ours` where that is the repository that we release
+    to. `layers` and `parameters` are in Helm's order, the last wins. `files` are the paths of our
+    repository that all this was read from.
     """
 
     application: str
+    source: int
     tree: Tree = field(repr=False)
     chart: str
     ours: bool
@@ -83,9 +102,14 @@ class ChartInputs:
     parameters: tuple[Parameter, ...]
     release: str
     namespace: str
-    kube_version: str = ""
-    api_versions: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
+    capabilities: Capabilities
+    flags: tuple[str, ...]
+    dependencies: tuple[Dependency, ...]
+    files: frozenset[str]
+
+    def reads(self, file: str) -> bool:
+        """Whether a file of our repository has a part in what is rendered."""
+        return any(file == path or file.startswith(f"{path}/") or not path for path in self.files)
 
     def edited(self, files: Mapping[str, bytes]) -> "ChartInputs":
         """Return the same inputs with other bytes in the editable files named."""
@@ -96,188 +120,3 @@ class ChartInputs:
             for layer in self.layers
         )
         return replace(self, layers=tuple(layers))
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One Application being read."""
-
-    manifest: Manifest
-    tree: Tree
-    others: Mapping[str, Tree]
-
-    def tree_of(self, source: Source) -> Tree:
-        if same_repository(source.repo_url, self.tree.repository) or self._alone(source):
-            return self.tree
-        for url, tree in self.others.items():
-            if same_repository(url, source.repo_url):
-                return tree
-        raise ChartRefused(
-            f"{self.manifest.name} needs files of {source.repo_url}, which is not at hand.",
-            why=f"The release goes to {self.tree.repository}.",
-        )
-
-    def _alone(self, source: Source) -> bool:
-        # By whatever URL the tree was fetched, the caller took it for this Application.
-        return repositories(self.manifest.application.spec) == (source.repo_url,)
-
-
-def chart_inputs(
-    manifest: Manifest,
-    tree: Tree,
-    *,
-    kube_version: str = "",
-    api_versions: tuple[str, ...] = (),
-    others: Mapping[str, Tree] | None = None,
-) -> ChartInputs:
-    """Read what helm is given for the Application at the commit of `tree`.
-
-    `kube_version` and `api_versions` are the destination's, where known; `others` the trees of
-    further repositories by URL, for a chart or values that stand there. Raises PlanRefused where
-    Argo CD would not render with Helm or a path leaves its repository, ChartRefused for a file
-    that is missing.
-    """
-    reading = _Reading(manifest, tree, others or {})
-    source, path = _helm_source(reading)
-    home = None if source.chart else Place(reading.tree_of(source), inside("", source.path))
-    helm = placed(manifest, source, path, home.tree if home else None)
-    variables = variables_of(manifest, source, tree)
-    refs = {s.ref: reading.tree_of(s) for s in sources(manifest.application.spec) if s.ref}
-    roots = Roots(home, refs)
-    options = helm.options
-    return ChartInputs(
-        application=manifest.name,
-        tree=home.tree if home else tree,
-        chart=home.path if home else "",
-        ours=home is not None and home.tree is tree,
-        remote=None if home else RemoteChart(source.repo_url, source.chart, source.target_revision),
-        layers=tuple(_layers(helm, roots, variables, tree)),
-        parameters=tuple(_parameters(helm, roots, variables)),
-        release=options.release_name or manifest.name,
-        namespace=options.namespace or manifest.application.spec.destination.namespace,
-        kube_version=options.kube_version or kube_version,
-        api_versions=options.api_versions or api_versions,
-        flags=tuple(_flags(options)),
-    )
-
-
-def _helm_source(reading: _Reading) -> tuple[Source, Path]:
-    """Return the one source that Argo CD renders with Helm, and its path in the manifest."""
-    spec = reading.manifest.application.spec
-    found, reasons = [], []
-    for index, source in enumerate(sources(spec)):
-        if not (source.path or source.chart):
-            continue  # it only lends its files as $ref
-        reason = "" if source.chart else _not_helm(source, reading)
-        if reason:
-            reasons.append(f"{source.path}: {reason}")
-        else:
-            found.append((source, _path_of(spec, index)))
-    if len(found) == 1:
-        return found[0]
-    raise PlanRefused(
-        f"{reading.manifest.name} has {'several Helm charts' if found else 'no Helm chart'}.",
-        why="\n".join(reasons) or ", ".join(s.chart or s.path for s, _ in found),
-        todo="plate-release ships what exactly one Helm chart of an Application deploys.",
-    )
-
-
-def _path_of(spec: ApplicationSpec, index: int) -> Path:
-    if spec.sources:
-        return ("spec", "sources", index)
-    return ("spec", "source") if spec.source else ("spec", "sourceHydrator", "drySource")
-
-
-def _not_helm(source: Source, reading: _Reading) -> str:
-    """Say why Argo CD does not render the source with Helm, empty where it does."""
-    for kind in ("kustomize", "directory", "plugin"):
-        if getattr(source, kind):
-            return f"Argo CD renders it as {kind}, not with Helm"
-    folder = inside("", source.path)
-    start = f"{folder}/" if folder else ""
-    names = {
-        path.removeprefix(start)
-        for path, _ in reading.tree_of(source).entries(folder)
-        if "/" not in path.removeprefix(start)
-    }
-    # Where both are there, Argo CD's walk meets the kustomization last, and it wins.
-    if names & _KUSTOMIZATIONS and source.helm in (None, HelmOptions()):
-        return "Argo CD renders it with Kustomize, because of its kustomization.yaml"
-    if "Chart.yaml" in names:
-        return ""
-    return "it has no Chart.yaml" if names else "there is no such folder"
-
-
-def _layers(
-    helm: PlacedHelm, roots: Roots, variables: Mapping[str, str], ours: Tree
-) -> Iterator[Layer]:
-    if roots.chart:
-        place = Place(roots.chart.tree, f"{roots.chart.path}/values.yaml".lstrip("/"))
-        if data := read(place):
-            yield Layer("chart", place.path, data, editable=place.tree is ours)
-    options = helm.options
-    names = tuple(substitute_path(name, variables) for name in options.value_files)
-    ignore = options.ignore_missing_value_files
-    for place in value_files(roots, names, ignore_missing=ignore):
-        content = read(place)
-        if content is not None:
-            yield Layer("file", place.path, content, editable=place.tree is ours)
-        elif not ignore:
-            raise missing(place)
-    yield from _inline(helm)
-
-
-def _inline(helm: PlacedHelm) -> Iterator[Layer]:
-    options = helm.options
-    if options.values_object is not None:
-        origin = helm.origin("valuesObject")
-        text = yaml.safe_dump(options.values_object, sort_keys=False, allow_unicode=True)
-        line, lines = origin.line("valuesObject"), origin.below("valuesObject")
-        yield Layer("valuesObject", origin.file, text.encode(), line=line, lines=lines)
-    elif options.values:
-        origin = helm.origin("values")
-        line = origin.line("values")
-        # A block scalar: its text starts on the line after `values: |`.
-        lines = {path: line + below for path, below in _lines_of(options.values).items()}
-        yield Layer("values", origin.file, options.values.encode(), line=line, lines=lines)
-
-
-def _lines_of(text: str) -> Mapping[Path, int]:
-    try:
-        return next((document.lines for document in documents(text)), {})
-    except yaml.YAMLError:
-        return {}  # helm says what is wrong with it
-
-
-def _parameters(
-    helm: PlacedHelm, roots: Roots, variables: Mapping[str, str]
-) -> Iterator[Parameter]:
-    origin = helm.origin("parameters")
-    # Argo CD keeps them in a map: of two with one name the last one counts.
-    named = {(p.name, p.force_string): (i, p) for i, p in enumerate(helm.options.parameters)}
-    for index, given in sorted(named.values(), key=lambda pair: pair[1].force_string):
-        yield Parameter(
-            flag="--set-string" if given.force_string else "--set",
-            name=given.name,
-            value=substitute(given.value, variables),
-            file=origin.file,
-            line=origin.line("parameters", index),
-        )
-    origin = helm.origin("fileParameters")
-    for index, file in enumerate(helm.options.file_parameters):
-        place = roots.resolve(substitute_path(file.path, variables))
-        content = read(place)
-        if content is None:
-            raise missing(place)
-        text = content.decode(errors="replace")
-        line = origin.line("fileParameters", index)
-        yield Parameter("--set-file", file.name, text, origin.file, line)
-
-
-def _flags(options: HelmOptions) -> Iterator[str]:
-    if not options.skip_crds:
-        yield "--include-crds"
-    if options.skip_schema_validation:
-        yield "--skip-schema-validation"
-    if options.skip_tests:
-        yield "--skip-tests"

@@ -1,8 +1,9 @@
 """The keys that a release writes for an image, and what it writes there."""
 
 import difflib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from plate_release.charts.candidates import (
@@ -20,7 +21,7 @@ from plate_release.charts.objects import Rendered
 from plate_release.charts.reading import at
 from plate_release.charts.render import OpenChart
 from plate_release.charts.winner import editable
-from plate_release.charts.workloads import Container, containers, split_image
+from plate_release.charts.workloads import Container, split_image
 from plate_release.errors import PlanRefused
 from plate_release.model import Ask, Image
 from plate_release.values import Key
@@ -45,21 +46,26 @@ class ImageKeys:
 
 
 def image_keys(
-    chart: OpenChart, before: Rendered, ask: Ask, tag_key: Key | None = None
+    charts: Sequence[OpenChart],
+    before: Sequence[Rendered],
+    ask: Ask,
+    tag_key: Key | None = None,
+    values_file: str | None = None,
 ) -> ImageKeys:
-    """Find the keys that hold the image; `tag_key`, where configured, names the tag's.
+    """Find the keys that hold the image, in any chart of an Application.
 
-    Raises PlanRefused where none or several fit, NoEffect where the Application overrides them.
+    `tag_key`, where configured, names the tag's, `values_file` the file that it stands in. Raises
+    PlanRefused where none or several fit, NoEffect where the Application overrides them.
     """
-    search = Search(chart, before, containers(before))
-    tag = _the_one(search, _at_key(search, tag_key) if tag_key else tag_candidates(search))
-    layer = editable(chart.inputs, tag.path, tag.setter)
-    whole = role(search.value(tag.path), tag.containers) == "whole"
+    searches = [Search.of(chart, one) for chart, one in zip(charts, before, strict=True)]
+    tag = _the_one(searches, _candidates(searches, tag_key), values_file)
+    layer = editable(tag.search.chart.inputs, tag.path, tag.setter)
+    whole = role(tag.value, tag.containers) == "whole"
     main = tag_key or Key(tag.path)
-    values = {main: as_text(search.value(tag.path))}
-    digest = None if whole else _digest(search, tag, layer, ask)
+    values = {main: as_text(tag.value)}
+    digest = None if whole else _digest(tag, layer, ask)
     if digest:
-        values[Key(digest.path)] = as_text(search.value(digest.path))
+        values[Key(digest.path)] = as_text(digest.value)
     return ImageKeys(
         file=layer.file,
         main=main,
@@ -88,50 +94,85 @@ def changes(keys: ImageKeys, ask: Ask) -> dict[Key, str]:
     return result
 
 
-def _the_one(search: Search, found: list[Candidate]) -> Candidate:
+def _candidates(searches: Sequence[Search], key: Key | None) -> list[Candidate]:
+    found = _at_key(searches, key) if key else [c for s in searches for c in tag_candidates(s)]
+    return _merged(found)
+
+
+def _merged(found: Iterable[Candidate]) -> list[Candidate]:
+    """Make one of the candidates that are one value of one file, read by several charts."""
+    result: dict[object, Candidate] = {}
+    for one in found:
+        shared = isinstance(one.setter, Layer) and one.setter.editable
+        place = (one.setter.file, one.path) if one.setter and shared else len(result)
+        known = result.get(place)
+        users = (*known.containers, *one.containers) if known else one.containers
+        result[place] = replace(known or one, containers=users)
+    return list(result.values())
+
+
+def _the_one(
+    searches: Sequence[Search], found: list[Candidate], values_file: str | None
+) -> Candidate:
     """Choose the only candidate, or the only one that a file of the environment sets."""
+    if values_file:
+        found = [one for one in found if one.setter and one.setter.file == values_file]
     own = [one for one in found if not (isinstance(one.setter, Layer) and one.setter.is_default)]
     for choice in (found, own):
         if len(choice) == 1:
             return choice[0]
+    name = searches[0].name
     if found:
         raise PlanRefused(
-            f"Several keys of {search.name} hold an image's tag.",
+            f"Several keys of {name} hold an image's tag.",
             why="\n".join(map(str, found)),
-            todo=f"Choose one in the configuration, such as `tag-key: {Key(found[0].path)}`.",
+            todo=f"Choose one in the configuration, such as {_choice(found)}.",
         )
-    images = "\n".join(f"{container}: {container.image}" for container in search.containers)
+    images = [f"{c}: {c.image}" for search in searches for c in search.containers]
     raise PlanRefused(
-        f"No values key of {search.name} decides a container's tag.",
-        why=images or "The chart runs no container.",
+        f"No values key of {name}{f' in {values_file}' if values_file else ''} decides"
+        " a container's tag.",
+        why="\n".join(images) or "The chart runs no container.",
         todo="Let the chart take the tag from its values, or name the key as `tag-key`.",
     )
 
 
-def _at_key(search: Search, key: Key) -> list[Candidate]:
-    path = tuple(_resolved(search.rendered.values, key))
-    known = {str(Key(known)): known for known, _ in search.leaves()}
-    if path not in known.values():
-        near = difflib.get_close_matches(str(key), known, n=1)
+def _choice(found: Sequence[Candidate]) -> str:
+    """Return the line of the configuration that would choose the first."""
+    first, *others = found
+    if first.setter and all(one.path == first.path for one in others):
+        return f"`values-file: {first.setter.file}`"
+    return f"`tag-key: {Key(first.path)}`"
+
+
+def _at_key(searches: Sequence[Search], key: Key) -> Iterator[Candidate]:
+    paths = [tuple(_resolved(search.rendered.values, key)) for search in searches]
+    known = [{str(Key(path)): path for path, _ in search.leaves()} for search in searches]
+    have = [path in names.values() for path, names in zip(paths, known, strict=True)]
+    if not any(have):
+        near = difflib.get_close_matches(str(key), chain(*known), n=1)
         raise PlanRefused(
-            f"tag-key {key} is no value of {search.name}'s chart.",
+            f"tag-key {key} is no value of {searches[0].name}'s chart.",
             why=f"Did you mean {near[0]}?" if near else "",
             todo="Correct tag-key in the configuration.",
         )
-    return candidate_at(search, path)
+    for search, path, here in zip(searches, paths, have, strict=True):
+        if here:
+            yield from candidate_at(search, path)
 
 
-def _digest(search: Search, tag: Candidate, layer: Layer, ask: Ask) -> Candidate | None:
+def _digest(tag: Candidate, layer: Layer, ask: Ask) -> Candidate | None:
     """Return where the digest beside the tag stands, an empty place only where one is asked for.
 
     Raises PlanRefused where a digest that is in use stands in another file than the tag.
     """
-    used = digest_candidates(search, tag)
+    used = digest_candidates(tag)
     if not used and ask.digest:
-        used = [one for one in empty_digests(search, tag) if one.setter == layer]
+        used = [one for one in empty_digests(tag) if one.setter == layer]
     if not used:
         return None
-    if editable(search.chart.inputs, used[0].path, used[0].setter).file != layer.file:
+    inputs = tag.search.chart.inputs
+    if editable(inputs, used[0].path, used[0].setter).file != layer.file:
         raise PlanRefused(
             f"{Key(tag.path)} and its digest {Key(used[0].path)} stand in different files.",
             why="The digest that stays would pin the old image.",

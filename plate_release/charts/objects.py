@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -28,7 +28,11 @@ _SOURCE = re.compile(r"# Source: (\S+)\n")
 
 @dataclass(frozen=True, slots=True)
 class KubernetesObject:
-    """One rendered object; `template` is the file of the chart it came from."""
+    """One rendered object.
+
+    `template` is the file of the chart it came from, `source` the index of that chart's source in
+    the Application.
+    """
 
     api_version: str
     kind: str
@@ -36,6 +40,7 @@ class KubernetesObject:
     name: str
     template: str
     body: dict[str, Any] = field(repr=False, compare=False)
+    source: int = 0
 
     @property
     def hook(self) -> str:
@@ -55,30 +60,39 @@ class KubernetesObject:
         return f"{self.kind} {where}{self.name}"
 
 
+Objects: TypeAlias = tuple[KubernetesObject, ...]
+"""Objects in the order in which Helm applies them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What helm made of a chart, in the order in which Helm applies it, and the values it saw."""
+    """What helm made of one chart, and the values it saw."""
 
-    objects: tuple[KubernetesObject, ...]
+    objects: Objects
     values: Mapping[str, Any] = field(repr=False)
 
 
-def read_rendered(text: str) -> Rendered:
+def read_rendered(text: str, source: int = 0) -> Rendered:
     """Read helm's output; raises ChartRefused for what is no Kubernetes object."""
     objects: list[KubernetesObject] = []
     values: Mapping[str, Any] = {}
     for part in _SEPARATOR.split(text):
-        source = _SOURCE.match(part)
-        template = source[1] if source else ""
+        comment = _SOURCE.match(part)
+        template = comment[1] if comment else ""
         if template.endswith(f"/{ECHO}"):
             values = json.loads(part.rpartition("\nvalues: ")[2]) or {}
         else:
-            objects += read_document(part, template)
+            objects += read_document(part, template, source)
     return Rendered(tuple(objects), values)
 
 
+def objects_of(rendered: Iterable[Rendered]) -> Objects:
+    """Return the objects of all charts of an Application."""
+    return tuple(one for each in rendered for one in each.objects)
+
+
 @lru_cache(maxsize=512)
-def read_document(part: str, template: str) -> tuple[KubernetesObject, ...]:
+def read_document(part: str, template: str, source: int) -> Objects:
     """Read one document; most are the same before and after an edit."""
     try:
         body = load(part)
@@ -89,10 +103,10 @@ def read_document(part: str, template: str) -> tuple[KubernetesObject, ...]:
     if not isinstance(body, dict) or "kind" not in body:
         raise _not_an_object(template, "It has no kind.")
     bodies = (body.get("items") or ()) if body["kind"] == "List" else (body,)
-    return tuple(_object(one, template) for one in bodies)
+    return tuple(_object(one, template, source) for one in bodies)
 
 
-def _object(body: dict[str, Any], template: str) -> KubernetesObject:
+def _object(body: dict[str, Any], template: str, source: int) -> KubernetesObject:
     metadata = body.get("metadata") or {}
     return KubernetesObject(
         api_version=str(body.get("apiVersion", "")),
@@ -101,6 +115,7 @@ def _object(body: dict[str, Any], template: str) -> KubernetesObject:
         name=str(metadata.get("name") or metadata.get("generateName") or ""),
         template=template,
         body=body,
+        source=source,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from plate_release.charts.difference import Change, Difference
 from plate_release.charts.key import ImageKeys
-from plate_release.charts.objects import Rendered
+from plate_release.charts.objects import Objects
 from plate_release.charts.workloads import containers, split_image
 from plate_release.errors import NoEffect, PlanRefused
 from plate_release.model import Ask, Finding, Image
@@ -30,9 +30,7 @@ def unexplained(difference: Difference, keys: ImageKeys, ask: Ask) -> Iterator[s
                 yield f"{one}: {change}"
 
 
-def prove(
-    difference: Difference, after: Rendered, keys: ImageKeys, ask: Ask
-) -> tuple[Finding, ...]:
+def prove(difference: Difference, after: Objects, keys: ImageKeys, ask: Ask) -> tuple[Finding, ...]:
     """Check what an edit would do, and return what a reviewer should know.
 
     Raises NoEffect where a container would not run the asked image, PlanRefused where anything
@@ -60,7 +58,7 @@ def prove(
     return tuple(_findings(after, keys, ask))
 
 
-def _findings(after: Rendered, keys: ImageKeys, ask: Ask) -> Iterator[Finding]:
+def _findings(after: Objects, keys: ImageKeys, ask: Ask) -> Iterator[Finding]:
     if keys.image.digest and not ask.digest:
         yield Finding(
             "warning",

@@ -1,7 +1,6 @@
 """Which source of an Application is this repository, and which one renders the chart. Pure."""
 
 import re
-from collections.abc import Iterator
 from posixpath import normpath
 
 from plate_release.application import ApplicationSpec, Source, same_repository
@@ -55,11 +54,6 @@ def _rank(source: Source, file: str) -> int:
     if file and source.path and file.startswith(normpath(source.path).strip("/") + "/"):
         return 0
     return 1 if source.ref else 2
-
-
-def rendering_sources(spec: ApplicationSpec) -> Iterator[Source]:
-    """Yield the sources that give manifests; one with a `ref` alone only lends its files."""
-    return (source for source in sources(spec) if source.path or source.chart)
 
 
 def _branch(revision: str) -> str:

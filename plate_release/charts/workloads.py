@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from plate_release.charts.objects import KubernetesObject, Rendered
+from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path
 from plate_release.model import Image
 
@@ -20,33 +20,33 @@ _TAG = re.compile(r":(?P<tag>[^/:@]*)$")
 class Container:
     """One place where an object names an image.
 
-    `place` is the object's kind, its template, its number among those, and the path to the map
-    that holds the image: what stays when the object's name follows the tag.
+    `place` is the object's source, kind and template, its number among those, and the path to the
+    map that holds the image: what stays when the object's name follows the tag.
     """
 
     object: KubernetesObject
     name: str
-    place: tuple[str, str, int, Path]
+    place: tuple[int, str, str, int, Path]
     image: str
 
     def __str__(self) -> str:
         return f"{self.object}, container {self.name}"
 
 
-def containers(rendered: Rendered) -> tuple[Container, ...]:
+def containers(objects: Objects) -> tuple[Container, ...]:
     """Return every container of every object, custom resources with an `image` too.
 
     Pods of `helm test` are left out: Argo CD never runs them.
     """
-    return tuple(_containers(rendered))
+    return tuple(_containers(objects))
 
 
-def _containers(rendered: Rendered) -> Iterator[Container]:
-    seen: Counter[tuple[str, str]] = Counter()
-    for one in rendered.objects:
+def _containers(objects: Objects) -> Iterator[Container]:
+    seen: Counter[tuple[int, str, str]] = Counter()
+    for one in objects:
         if one.kind in _TEXT_ONLY or one.hook in _TESTS:
             continue
-        origin = (one.kind, one.template)
+        origin = (one.source, one.kind, one.template)
         for path, body in _with_image(one.body, ()):
             name = str(body.get("name") or ".".join(map(str, path)))
             yield Container(one, name, (*origin, seen[origin], path), body["image"])

@@ -3,12 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from plate_release.charts import Renderer
+from plate_release.charts import Helm, OpenChart, applications, chart_inputs, open_charts, select
 from plate_release.errors import PlanRefused
 from plate_release.model import EntryKind
 
@@ -46,13 +47,16 @@ class DirectoryTree:
 
 
 @pytest.fixture(params=["helm-3", "helm-4"])
-def helm(request: pytest.FixtureRequest) -> str:
-    return str(ROOT / ".tools" / str(request.param) / "helm")
+def helm(request: pytest.FixtureRequest) -> Helm:
+    return Helm(str(ROOT / ".tools" / str(request.param) / "helm"), os.environ)
 
 
-@pytest.fixture
-def renderer(helm: str) -> Renderer:
-    return Renderer(helm, os.environ)
+@contextmanager
+def opened(helm: Helm, tree: DirectoryTree) -> Iterator[OpenChart]:
+    """Lay out the one chart of a layout."""
+    inputs = chart_inputs(select(applications(tree), "shop", "prod"), tree)
+    with open_charts(helm, inputs) as (chart,):
+        yield chart
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from plate_release.charts.checks import review, validate
-from plate_release.charts.objects import Rendered, read_rendered
+from plate_release.charts.objects import Objects, read_rendered
 
 CONTAINER = """
         - name: shop
@@ -31,16 +31,17 @@ spec:
       containers:"""
 
 
-def deployment(*changes: tuple[str, str]) -> Rendered:
+def deployment(*changes: tuple[str, str]) -> Objects:
     text = DEPLOYMENT + CONTAINER
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
-    return read_rendered(text)
+    return read_rendered(text).objects
 
 
-def simple(api_version: str, kind: str) -> Rendered:
-    return read_rendered(f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: shop}}\n")
+def simple(api_version: str, kind: str) -> Objects:
+    text = f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: shop}}\n"
+    return read_rendered(text).objects
 
 
 def test_a_sound_workload_has_no_findings() -> None:
@@ -93,8 +94,8 @@ def test_a_current_api_is_no_finding() -> None:
 
 
 def test_the_schema_of_the_destinations_version() -> None:
-    rendered = deployment(("spec:\n  selector", "spec:\n  replicas: three\n  selector"))
-    (finding,) = validate(rendered, "v1.31.2")
+    objects = deployment(("spec:\n  selector", "spec:\n  replicas: three\n  selector"))
+    (finding,) = validate(objects, "v1.31.2")
     assert (finding.level, finding.code) == ("error", "kubernetes-schema")
     assert "Deployment shop: spec.replicas: 'three' is not of type" in finding.message
     assert "shop/templates/deployment.yaml" in finding.message

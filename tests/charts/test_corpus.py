@@ -1,7 +1,7 @@
 """Real-world layouts of charts and Applications, each with what a plan makes of it."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,16 +11,18 @@ import pytest
 
 from plate_release.charts import (
     ChartChange,
+    Helm,
     Manifest,
-    Renderer,
     applications,
     chart_inputs,
+    edited,
     image_keys,
+    open_charts,
     proven,
     select,
 )
 from plate_release.errors import ChartRefused, EditRefused, NoEffect, PlanRefused
-from plate_release.model import Ask
+from plate_release.model import Ask, Edit, Tree
 from plate_release.values import Key
 
 from .conftest import CORPUS, REPOSITORY, DirectoryTree
@@ -43,11 +45,13 @@ class Released:
     also: tuple[tuple[str, str], ...] = ()
     findings: tuple[str, ...] = ()
     tag_key: str | None = None
+    values_file: str | None = None
     digest: str | None = None
     objects: tuple[str, ...] = ("Deployment shop",)
 
     def __str__(self) -> str:
-        return f"{self.layout}{'@' if self.digest else ''}{self.tag_key or ''}"
+        at = "@" if self.digest else ""
+        return f"{self.layout}{at}{self.tag_key or ''}{self.values_file or ''}"
 
 
 RELEASED = [
@@ -107,7 +111,7 @@ RELEASED = [
     Released("first-of-two-value-files"),
     Released("multi-source-ref", file="environments/values/shop.yaml"),
     Released("other-parameters"),
-    Released("noise"),
+    Released("noise", findings=("unstable-rendering",) * 3),
     Released("stateful-set", objects=("StatefulSet shop",)),
     Released(
         "cron-job",
@@ -133,6 +137,21 @@ RELEASED = [
         objects=("Deployment worker",),
         findings=("image-left-behind",),
     ),
+    Released("two-charts", values_file="shop/values-prod.yaml", file="shop/values-prod.yaml"),
+    Released(
+        "chart-twice",
+        values_file="chart/values-us.yaml",
+        file="chart/values-us.yaml",
+        objects=("Deployment shop-us",),
+        findings=("image-left-behind",),
+    ),
+    Released(
+        "charts-share-values",
+        file="values/prod.yaml",
+        images=(f"{SHOP}:1.5.0", "registry.example.com/plate/worker:1.5.0"),
+        objects=("Deployment api", "Deployment worker"),
+    ),
+    Released("chart-beside"),
 ]
 
 
@@ -156,6 +175,16 @@ REFUSED = [
     ),
     Refused("sidecar-list", PlanRefused, ("containers[0].tag", "containers[1].tag")),
     Refused("two-workloads", PlanRefused, ("api.tag in", "worker.tag in", "tag-key: api.tag")),
+    Refused(
+        "two-charts",
+        PlanRefused,
+        (
+            "image.tag in shop/values-prod.yaml: Deployment shop",
+            "image.tag in cache/values-prod.yaml: Deployment cache",
+            "`values-file: shop/values-prod.yaml`",
+        ),
+    ),
+    Refused("chart-twice", PlanRefused, ("`values-file: chart/values-eu.yaml`",)),
     Refused(
         "subchart-default",
         PlanRefused,
@@ -199,22 +228,41 @@ REFUSED = [
 ]
 
 
+@dataclass(frozen=True)
+class Planned:
+    """What a plan comes to: the edits, the file that they are made in, and what is rendered."""
+
+    file: str
+    data: bytes
+    edits: tuple[Edit, ...]
+    change: ChartChange
+
+
 def planned(
-    renderer: Renderer, tree: DirectoryTree, ask: Ask, tag_key: str | None = None
-) -> ChartChange:
-    inputs = chart_inputs(select(applications(tree), "shop", "prod"), tree)
-    with renderer.open(inputs) as chart:
-        before = chart.render()
-        keys = image_keys(chart, before, ask, Key.parse(tag_key) if tag_key else None)
-        return proven(chart, before, keys, ask)
+    helm: Helm,
+    tree: DirectoryTree,
+    ask: Ask,
+    tag_key: str | None = None,
+    values_file: str | None = None,
+    others: Mapping[str, Tree] | None = None,
+) -> Planned:
+    manifest = select(applications(tree), "shop", "prod")
+    with open_charts(helm, chart_inputs(manifest, tree, others=others)) as charts:
+        before = [chart.render() for chart in charts]
+        key = Key.parse(tag_key) if tag_key else None
+        keys = image_keys(charts, before, ask, key, values_file)
+        edit = edited(charts, keys, ask)
+        change = proven(charts, before, {keys.file: edit.data}, keys, ask)
+        return Planned(keys.file, edit.data, edit.edits, change)
 
 
 @pytest.mark.parametrize("row", RELEASED, ids=str)
-def test_layout_is_released(row: Released, renderer: Renderer) -> None:
+def test_layout_is_released(row: Released, helm: Helm) -> None:
     tree = DirectoryTree(CORPUS / row.layout)
-    change = planned(renderer, tree, Ask("shop", "1.5.0", row.digest), row.tag_key)
-    edit, *others = change.edits
-    assert (change.file, edit.key, edit.line, edit.after) == (
+    found = planned(helm, tree, Ask("shop", "1.5.0", row.digest), row.tag_key, row.values_file)
+    edit, *others = found.edits
+    change = found.change
+    assert (found.file, edit.key, edit.line, edit.after) == (
         row.file,
         row.key,
         row.line,
@@ -227,9 +275,9 @@ def test_layout_is_released(row: Released, renderer: Renderer) -> None:
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=str)
-def test_layout_is_refused(row: Refused, renderer: Renderer) -> None:
+def test_layout_is_refused(row: Refused, helm: Helm) -> None:
     with pytest.raises(row.kind) as caught:
-        planned(renderer, DirectoryTree(CORPUS / row.layout), Ask("shop", "1.5.0"))
+        planned(helm, DirectoryTree(CORPUS / row.layout), Ask("shop", "1.5.0"))
     assert type(caught.value) is row.kind
     for text in row.says:
         assert text in str(caught.value)
@@ -238,7 +286,7 @@ def test_layout_is_refused(row: Refused, renderer: Renderer) -> None:
 
 
 @pytest.fixture
-def helm_repository(renderer: Renderer, tmp_path: Path) -> Iterator[str]:
+def helm_repository(helm: Helm, tmp_path: Path) -> Iterator[str]:
     """Serve the layout's chart as a Helm repository over HTTP."""
     folder = tmp_path / "charts"
     folder.mkdir()
@@ -247,7 +295,7 @@ def helm_repository(renderer: Renderer, tmp_path: Path) -> Iterator[str]:
         ["package", chart, "--destination", str(folder)],
         ["repo", "index", str(folder)],
     ):
-        assert renderer.run(arguments, tmp_path).returncode == 0
+        assert helm.run(arguments, tmp_path).returncode == 0
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -258,31 +306,31 @@ def helm_repository(renderer: Renderer, tmp_path: Path) -> Iterator[str]:
 
 
 def test_chart_of_a_helm_repository_with_values_in_git(
-    renderer: Renderer, helm_repository: str, layout: Callable[..., DirectoryTree]
+    helm: Helm, helm_repository: str, layout: Callable[..., DirectoryTree]
 ) -> None:
     manifest = (CORPUS / "helm-repository" / "environments" / "shop.yaml").read_text()
     served = manifest.replace("http://charts.invalid", helm_repository)
     tree = layout("helm-repository", {"environments/shop.yaml": served})
-    change = planned(renderer, tree, Ask("shop", "1.5.0"))
-    assert [(e.file, e.key, e.after) for e in change.edits] == [
+    found = planned(helm, tree, Ask("shop", "1.5.0"))
+    assert [(e.file, e.key, e.after) for e in found.edits] == [
         ("values/shop.yaml", "image.tag", "1.5.0")
     ]
-    assert [image.after for image in change.difference.images] == [f"{SHOP}:1.5.0"]
+    assert [image.after for image in found.change.difference.images] == [f"{SHOP}:1.5.0"]
 
 
 def test_chart_that_cannot_be_fetched_is_refused(
-    renderer: Renderer, helm_repository: str, layout: Callable[..., DirectoryTree]
+    helm: Helm, helm_repository: str, layout: Callable[..., DirectoryTree]
 ) -> None:
     manifest = (CORPUS / "helm-repository" / "environments" / "shop.yaml").read_text()
     served = manifest.replace("http://charts.invalid", helm_repository).replace("0.3.x", "9.9.9")
     tree = layout("helm-repository", {"environments/shop.yaml": served})
     with pytest.raises(ChartRefused, match=r"The chart shop 9\.9\.9 of http.* cannot be fetched"):
-        planned(renderer, tree, Ask("shop", "1.5.0"))
+        planned(helm, tree, Ask("shop", "1.5.0"))
 
 
-def test_the_asked_tag_standing_there_already_is_no_edit(renderer: Renderer) -> None:
-    change = planned(renderer, DirectoryTree(CORPUS / "pair"), Ask("shop", "1.4.2"))
-    assert (change.edits, change.difference.objects) == ((), ())
+def test_the_asked_tag_standing_there_already_is_no_edit(helm: Helm) -> None:
+    found = planned(helm, DirectoryTree(CORPUS / "pair"), Ask("shop", "1.4.2"))
+    assert (found.edits, found.change.difference.objects) == ((), ())
 
 
 def test_every_layout_is_in_the_tables() -> None:
@@ -290,50 +338,50 @@ def test_every_layout_is_in_the_tables() -> None:
     assert rows | {"helm-repository"} == {path.name for path in CORPUS.iterdir()}
 
 
-def test_a_live_application_has_no_lines(renderer: Renderer) -> None:
+def test_a_live_application_has_no_lines(helm: Helm) -> None:
     tree = DirectoryTree(CORPUS / "parameter")
     live = Manifest(select(applications(tree), "shop", "prod").application)
-    with renderer.open(chart_inputs(live, tree)) as chart, pytest.raises(NoEffect) as caught:
-        image_keys(chart, chart.render(), Ask("shop", "1.5.0"))
+    with open_charts(helm, chart_inputs(live, tree)) as charts, pytest.raises(NoEffect) as caught:
+        image_keys(charts, [chart.render() for chart in charts], Ask("shop", "1.5.0"))
     assert caught.value.what == (
         "the edit has no effect: the live Application shop-prod sets image.tag as a parameter"
     )
 
 
 def test_a_schema_does_not_hinder_the_search(
-    renderer: Renderer, layout: Callable[..., DirectoryTree]
+    helm: Helm, layout: Callable[..., DirectoryTree]
 ) -> None:
     """The search for the key tries values that the schema would not allow."""
     schema = (CORPUS / "schema" / "chart" / "values.schema.json").read_text()
     tree = layout("label-beside", {"chart/values.schema.json": schema})
-    assert planned(renderer, tree, Ask("shop", "1.4.3")).edits[0].key == "image.tag"
+    assert planned(helm, tree, Ask("shop", "1.4.3")).edits[0].key == "image.tag"
 
 
 def test_a_key_that_cannot_be_told_is_asked_for(
-    renderer: Renderer, layout: Callable[..., DirectoryTree]
+    helm: Helm, layout: Callable[..., DirectoryTree]
 ) -> None:
     template = '{{ if ne .Values.version "1.4.2" }}{{ fail "no such version" }}{{ end }}\n'
     tree = layout("label-beside", {"chart/templates/check.yaml": template})
     with pytest.raises(PlanRefused, match="cannot be told") as caught:
-        planned(renderer, tree, Ask("shop", "1.5.0"))
+        planned(helm, tree, Ask("shop", "1.5.0"))
     for text in ("image.tag, version", "no such version", "`tag-key`"):
         assert text in str(caught.value)
 
 
-def test_a_configured_key_that_is_none_names_the_near_miss(renderer: Renderer) -> None:
+def test_a_configured_key_that_is_none_names_the_near_miss(helm: Helm) -> None:
     tree = DirectoryTree(CORPUS / "pair")
     with pytest.raises(PlanRefused, match=r"(?s)tag-key image\.tga is no.*mean image\.tag\?"):
-        planned(renderer, tree, Ask("shop", "1.5.0"), "image.tga")
+        planned(helm, tree, Ask("shop", "1.5.0"), "image.tga")
 
 
-def test_a_configured_key_that_no_image_takes_is_refused(renderer: Renderer) -> None:
+def test_a_configured_key_that_no_image_takes_is_refused(helm: Helm) -> None:
     tree = DirectoryTree(CORPUS / "label-beside")
     with pytest.raises(PlanRefused, match="No values key of shop-prod decides"):
-        planned(renderer, tree, Ask("shop", "1.5.0"), "version")
+        planned(helm, tree, Ask("shop", "1.5.0"), "version")
 
 
 def test_the_chart_stands_in_another_repository(
-    renderer: Renderer, layout: Callable[..., DirectoryTree]
+    helm: Helm, layout: Callable[..., DirectoryTree]
 ) -> None:
     """The values that both have at one path are not mixed up."""
     manifest = (CORPUS / "multi-source-ref" / "environments" / "shop.yaml").read_text()
@@ -344,13 +392,8 @@ def test_the_chart_stands_in_another_repository(
     values = {"chart/values.yaml": "image: {tag: 1.4.2}\n", "environments/shop.yaml": text}
     ours = layout("multi-source-ref", values)
     other = DirectoryTree(CORPUS / "pair", charts)
-    manifest_ = select(applications(ours), "shop", "prod")
-    inputs = chart_inputs(manifest_, ours, others={charts: other})
-    with renderer.open(inputs) as chart:
-        before = chart.render()
-        ask = Ask("shop", "1.5.0")
-        change = proven(chart, before, image_keys(chart, before, ask), ask)
-    assert change.data == b"image: {tag: 1.5.0}\n"
-    assert [image.after for image in change.difference.images] == [f"{SHOP}:1.5.0"]
+    found = planned(helm, ours, Ask("shop", "1.5.0"), others={charts: other})
+    assert found.data == b"image: {tag: 1.5.0}\n"
+    assert [image.after for image in found.change.difference.images] == [f"{SHOP}:1.5.0"]
     with pytest.raises(ChartRefused, match=r"charts\.git, which is not at hand"):
-        chart_inputs(manifest_, ours)
+        planned(helm, ours, Ask("shop", "1.5.0"))

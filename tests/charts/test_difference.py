@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from plate_release.charts import Rendered, compare, containers
+from plate_release.charts import Objects, compare, containers
 from plate_release.charts.key import ImageKeys, changes
 from plate_release.charts.objects import read_rendered
 from plate_release.charts.proof import prove
@@ -16,8 +16,8 @@ from plate_release.values import Key
 OLD, NEW = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
 
-def rendered(*parts: str) -> Rendered:
-    return read_rendered("---\n".join(textwrap.dedent(part).lstrip() for part in parts))
+def rendered(*parts: str) -> Objects:
+    return read_rendered("---\n".join(textwrap.dedent(part).lstrip() for part in parts)).objects
 
 
 def config(name: str = "shop", template: str = "config", **data: str) -> str:
@@ -37,7 +37,7 @@ def pod(image: str, /, **annotations: str) -> str:
     )
 
 
-def keys_of(before: Rendered) -> ImageKeys:
+def keys_of(before: Objects) -> ImageKeys:
     found = containers(before)
     key = Key.parse("image.tag")
     image = split_image(found[0].image)
@@ -106,7 +106,7 @@ def test_a_secret_in_an_unasked_change_is_not_told() -> None:
 
 
 def test_noise_is_left_out_wherever_it_stands() -> None:
-    def chart(salt: str, tag: str) -> Rendered:
+    def chart(salt: str, tag: str) -> Objects:
         return rendered(config(salt=salt, tag=tag), config(f"job-{salt}", "job", a="b"))
 
     noise = compare(chart("aaa", "one"), chart("bbb", "one")).places
@@ -118,7 +118,7 @@ def test_noise_is_left_out_wherever_it_stands() -> None:
 
 
 def test_text_of_several_lines_is_shown_line_by_line() -> None:
-    def lines(word: str) -> Rendered:
+    def lines(word: str) -> Objects:
         return rendered(config(conf=f'"first\\n{word}\\nlast\\n"'))
 
     text = compare(lines("second"), lines("other")).text

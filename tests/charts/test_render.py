@@ -3,15 +3,15 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from plate_release.charts import Renderer, applications, chart_inputs, find_helm, select
-from plate_release.charts.inputs import ChartInputs
+from plate_release.charts import Helm, applications, chart_inputs, find_helm, open_charts
 from plate_release.errors import ChartRefused, PlanRefused, PreflightRefused
 
-from .conftest import CORPUS, ROOT, DirectoryTree
+from .conftest import CORPUS, ROOT, DirectoryTree, opened
 
 ECHO = """\
 apiVersion: v1
@@ -25,12 +25,8 @@ data:
 """
 
 
-def inputs_of(tree: DirectoryTree) -> ChartInputs:
-    return chart_inputs(select(applications(tree), "shop", "prod"), tree)
-
-
-def echoed(renderer: Renderer, tree: DirectoryTree) -> dict[str, str]:
-    with renderer.open(inputs_of(tree)) as chart:
+def echoed(helm: Helm, tree: DirectoryTree) -> dict[str, str]:
+    with opened(helm, tree) as chart:
         rendered = chart.render()
     (body,) = [one.body for one in rendered.objects if one.name == "echo"]
     data: dict[str, str] = body["data"]
@@ -38,7 +34,7 @@ def echoed(renderer: Renderer, tree: DirectoryTree) -> dict[str, str]:
 
 
 def test_the_application_decides_names_and_versions(
-    renderer: Renderer, layout: Callable[..., DirectoryTree]
+    helm: Helm, layout: Callable[..., DirectoryTree]
 ) -> None:
     manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
     own = ["releaseName: shop-eu", "kubeVersion: 1.29.3", "apiVersions: [example.com/v1/Shop]"]
@@ -46,7 +42,7 @@ def test_the_application_decides_names_and_versions(
         "environments/shop.yaml": manifest.replace("helm:", "\n      ".join(["helm:", *own])),
         "chart/templates/echo.yaml": ECHO,
     }
-    data = echoed(renderer, layout("pair", files))
+    data = echoed(helm, layout("pair", files))
     assert (data["release"], data["kubernetes"], data["api"]) == (
         "shop-eu/shop",
         "v1.29.3",
@@ -73,7 +69,7 @@ PRECEDENCE = [
 
 @pytest.mark.parametrize(("section", "winner"), PRECEDENCE)
 def test_the_order_of_precedence(
-    renderer: Renderer, layout: Callable[..., DirectoryTree], section: str, winner: str
+    helm: Helm, layout: Callable[..., DirectoryTree], section: str, winner: str
 ) -> None:
     manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
     lines = "\n".join(f"      {line}" for line in section.splitlines())
@@ -89,28 +85,28 @@ def test_the_order_of_precedence(
             "chart/a.txt": "from a file",
         },
     )
-    assert f'"a":"{winner}"' in echoed(renderer, tree)["values"]
+    assert f'"a":"{winner}"' in echoed(helm, tree)["values"]
 
 
 def test_the_override_file_beside_the_chart_wins(
-    renderer: Renderer, layout: Callable[..., DirectoryTree]
+    helm: Helm, layout: Callable[..., DirectoryTree]
 ) -> None:
     files = {
         "chart/.argocd-source.yaml": "helm: {releaseName: all}\n",
         "chart/.argocd-source-shop-prod.yaml": "helm: {releaseName: one, valueFiles: null}\n",
         "chart/templates/echo.yaml": ECHO,
     }
-    data = echoed(renderer, layout("pair", files))
+    data = echoed(helm, layout("pair", files))
     assert data["release"] == "one/shop"
     assert '"tag":"latest"' in data["values"]
 
 
-def test_charts_render_side_by_side(renderer: Renderer) -> None:
+def test_charts_render_side_by_side(helm: Helm) -> None:
     tree = DirectoryTree(ROOT)
     found = applications(tree).services("prod")
 
     def render(name: str) -> list[str]:
-        with renderer.open(chart_inputs(found[name], tree)) as chart:
+        with open_charts(helm, chart_inputs(found[name], tree)) as (chart,):
             return [one.kind for one in chart.render().objects]
 
     with ThreadPoolExecutor(4) as pool:
@@ -119,7 +115,7 @@ def test_charts_render_side_by_side(renderer: Renderer) -> None:
 
 
 def test_the_users_settings_of_helm_are_not_seen(
-    helm: str, tmp_path: Path, layout: Callable[..., DirectoryTree]
+    helm: Helm, tmp_path: Path, layout: Callable[..., DirectoryTree]
 ) -> None:
     """A plugin of the user's would run, and a kubeconfig would be asked."""
     environ = dict(os.environ) | {
@@ -127,12 +123,14 @@ def test_the_users_settings_of_helm_are_not_seen(
         "HELM_NAMESPACE": "elsewhere",
         "HELM_KUBETOKEN": "invented",
     }
-    data = echoed(Renderer(helm, environ), layout("pair", {"chart/templates/echo.yaml": ECHO}))
+    data = echoed(
+        replace(helm, environ=environ), layout("pair", {"chart/templates/echo.yaml": ECHO})
+    )
     assert data["release"] == "shop-prod/shop"
 
 
-def test_nothing_is_left_behind(renderer: Renderer) -> None:
-    with renderer.open(inputs_of(DirectoryTree(CORPUS / "pair"))) as chart:
+def test_nothing_is_left_behind(helm: Helm) -> None:
+    with opened(helm, DirectoryTree(CORPUS / "pair")) as chart:
         chart.render()
         folder = chart.home
         assert folder.exists()
@@ -140,30 +138,30 @@ def test_nothing_is_left_behind(renderer: Renderer) -> None:
 
 
 def test_the_edited_file_is_seen_by_the_chart_itself(
-    renderer: Renderer, layout: Callable[..., DirectoryTree]
+    helm: Helm, layout: Callable[..., DirectoryTree]
 ) -> None:
     template = '# {{ .Files.Get "values-prod.yaml" | fail }}\n'
     tree = layout("pair", {"chart/templates/echo.yaml": template})
-    with renderer.open(inputs_of(tree)) as chart, pytest.raises(ChartRefused, match=r"tag: new"):
+    with opened(helm, tree) as chart, pytest.raises(ChartRefused, match=r"tag: new"):
         chart.render({"chart/values-prod.yaml": b"image: {tag: new}\n"})
 
 
-def test_lint_gives_its_warnings_or_fails(
-    renderer: Renderer, layout: Callable[..., DirectoryTree]
-) -> None:
-    with renderer.open(inputs_of(layout("pair", {}))) as chart:
+def test_lint_gives_its_warnings_or_fails(helm: Helm, layout: Callable[..., DirectoryTree]) -> None:
+    with opened(helm, layout("pair", {})) as chart:
         assert chart.lint(strict=True) == ()
     nil = layout("stateful-set", {"chart/templates/bad.yaml": "a: {{ .Values.x.y }}\n"})
-    with renderer.open(inputs_of(nil)) as chart, pytest.raises(ChartRefused) as caught:
+    with opened(helm, nil) as chart, pytest.raises(ChartRefused) as caught:
         chart.lint(strict=True)
     assert caught.value.what.startswith("chart/templates/bad.yaml, line 1: helm lint")
 
 
-def test_a_template_without_end_is_stopped(helm: str, layout: Callable[..., DirectoryTree]) -> None:
+def test_a_template_without_end_is_stopped(
+    helm: Helm, layout: Callable[..., DirectoryTree]
+) -> None:
     endless = "{{ range until 1000000000 }}{{ range until 1000000000 }}{{ end }}{{ end }}\n"
     tree = layout("pair", {"chart/templates/endless.yaml": endless})
     with (
-        Renderer(helm, os.environ, timeout=0.5).open(inputs_of(tree)) as chart,
+        opened(replace(helm, timeout=0.5), tree) as chart,
         pytest.raises(ChartRefused, match=r"did not end within 0\.5 s"),
     ):
         chart.render()
@@ -177,8 +175,8 @@ def test_helm_missing(tmp_path: Path) -> None:
         find_helm({"PATH": str(tmp_path), "PLATE_RELEASE_HELM": "/no/such/helm"})
 
 
-def test_helm_that_is_named_is_taken(helm: str) -> None:
-    assert find_helm({"PLATE_RELEASE_HELM": helm, "PATH": ""}) == helm
+def test_helm_that_is_named_is_taken(helm: Helm) -> None:
+    assert find_helm({"PLATE_RELEASE_HELM": helm.program, "PATH": ""}) == helm.program
 
 
 def test_helm_too_old(tmp_path: Path) -> None:
@@ -191,14 +189,14 @@ def test_helm_too_old(tmp_path: Path) -> None:
     )
     old.chmod(0o755)
     with (
-        Renderer(str(old), os.environ).open(inputs_of(DirectoryTree(CORPUS / "pair"))) as chart,
+        opened(Helm(str(old), os.environ), DirectoryTree(CORPUS / "pair")) as chart,
         pytest.raises(PreflightRefused, match=r"v2\.17\.0 has an unknown flag: --name-template"),
     ):
         chart.render()
 
 
-def test_a_symlink_to_outside_is_refused(layout: Callable[..., DirectoryTree]) -> None:
+def test_a_symlink_to_outside_is_refused(helm: Helm, layout: Callable[..., DirectoryTree]) -> None:
     tree = layout("pair", {"chart/values-prod.yaml": None})
     (tree.root / "chart/values-prod.yaml").symlink_to("/etc/hostname")
-    with pytest.raises(PlanRefused, match="leaves the repository"):
-        inputs_of(tree)
+    with pytest.raises(PlanRefused, match="leaves the repository"), opened(helm, tree):
+        pass

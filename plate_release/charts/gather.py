@@ -1,0 +1,253 @@
+"""Reads the charts of an Application, each with its values, at one commit."""
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from plate_release.application import ApplicationSpec, HelmOptions, Source, same_repository
+from plate_release.charts.discover import Manifest
+from plate_release.charts.environment import substitute, substitute_path, variables_of
+from plate_release.charts.inputs import (
+    UNKNOWN,
+    Capabilities,
+    ChartInputs,
+    Dependency,
+    Layer,
+    Parameter,
+    RemoteChart,
+)
+from plate_release.charts.overrides import PlacedHelm, placed
+from plate_release.charts.reading import Path, at, documents, load
+from plate_release.charts.sources import repositories, sources
+from plate_release.charts.valuefiles import Place, Roots, inside, missing, read, value_files
+from plate_release.errors import ChartRefused, PlanRefused
+from plate_release.model import Tree
+
+_KUSTOMIZATIONS = {"kustomization.yaml", "kustomization.yml", "Kustomization"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One Application being read."""
+
+    manifest: Manifest
+    tree: Tree
+    others: Mapping[str, Tree]
+    capabilities: Capabilities
+
+    def tree_of(self, source: Source) -> Tree:
+        if same_repository(source.repo_url, self.tree.repository) or self._alone(source):
+            return self.tree
+        for url, tree in self.others.items():
+            if same_repository(url, source.repo_url):
+                return tree
+        raise ChartRefused(
+            f"{self.manifest.name} needs files of {source.repo_url}, which is not at hand.",
+            why=f"The release goes to {self.tree.repository}.",
+        )
+
+    def _alone(self, source: Source) -> bool:
+        # By whatever URL the tree was fetched, the caller took it for this Application.
+        return repositories(self.manifest.application.spec) == (source.repo_url,)
+
+
+def chart_inputs(
+    manifest: Manifest,
+    tree: Tree,
+    *,
+    capabilities: Capabilities = UNKNOWN,
+    others: Mapping[str, Tree] | None = None,
+) -> tuple[ChartInputs, ...]:
+    """Read what helm is given for each chart of the Application at the commit of `tree`.
+
+    `capabilities` are the destination's, `others` the trees of further repositories by URL, for a
+    chart or values that stand there. Raises PlanRefused where Argo CD renders nothing with Helm or
+    a path leaves its repository, ChartRefused for a file that is missing.
+    """
+    reading = _Reading(manifest, tree, others or {}, capabilities)
+    return tuple(_inputs(reading, index, source) for index, source in _helm_sources(reading))
+
+
+def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
+    manifest, tree, known = reading.manifest, reading.tree, reading.capabilities
+    spec = manifest.application.spec
+    home = None if source.chart else Place(reading.tree_of(source), inside("", source.path))
+    helm = placed(manifest, source, _path_of(spec, index), home.tree if home else None)
+    options = helm.options
+    variables = variables_of(manifest, source, tree)
+    roots = Roots(home, {s.ref: reading.tree_of(s) for s in sources(spec) if s.ref})
+    layers = tuple(_layers(helm, roots, variables, tree))
+    contents = [
+        roots.resolve(substitute_path(file.path, variables)) for file in options.file_parameters
+    ]
+    dependencies = tuple(_dependencies(home)) if home else ()
+    folders = (
+        [home, *(Place(home.tree, d.folder) for d in dependencies if d.folder)] if home else ()
+    )
+    return ChartInputs(
+        application=manifest.name,
+        source=index,
+        tree=home.tree if home else tree,
+        chart=home.path if home else "",
+        ours=home is not None and home.tree is tree,
+        remote=None if home else RemoteChart(source.repo_url, source.chart, source.target_revision),
+        layers=layers,
+        parameters=(*_parameters(helm, variables), *_file_parameters(helm, contents)),
+        release=options.release_name or manifest.name,
+        namespace=options.namespace or spec.destination.namespace,
+        capabilities=Capabilities(
+            options.kube_version or known.kube_version, options.api_versions or known.api_versions
+        ),
+        flags=tuple(_flags(options)),
+        dependencies=dependencies,
+        files=frozenset(layer.file for layer in layers if layer.editable)
+        | {place.path for place in (*contents, *folders) if place.tree is tree},
+    )
+
+
+def _helm_sources(reading: _Reading) -> list[tuple[int, Source]]:
+    """Return the sources that Argo CD renders with Helm, with their index in the spec."""
+    found, reasons = [], []
+    for index, source in enumerate(sources(reading.manifest.application.spec)):
+        if not (source.path or source.chart):
+            continue  # it only lends its files as $ref
+        reason = "" if source.chart else _not_helm(source, reading)
+        if reason:
+            reasons.append(f"{source.path}: {reason}")
+        else:
+            found.append((index, source))
+    if not found:
+        raise PlanRefused(
+            f"{reading.manifest.name} has no Helm chart.",
+            why="\n".join(reasons),
+            todo="plate-release ships what Helm charts of an Application deploy.",
+        )
+    return found
+
+
+def _path_of(spec: ApplicationSpec, index: int) -> Path:
+    if spec.sources:
+        return ("spec", "sources", index)
+    return ("spec", "source") if spec.source else ("spec", "sourceHydrator", "drySource")
+
+
+def _not_helm(source: Source, reading: _Reading) -> str:
+    """Say why Argo CD does not render the source with Helm, empty where it does."""
+    for kind in ("kustomize", "directory", "plugin"):
+        if getattr(source, kind):
+            return f"Argo CD renders it as {kind}, not with Helm"
+    folder = inside("", source.path)
+    start = f"{folder}/" if folder else ""
+    names = {
+        path.removeprefix(start)
+        for path, _ in reading.tree_of(source).entries(folder)
+        if "/" not in path.removeprefix(start)
+    }
+    # Where both are there, Argo CD's walk meets the kustomization last, and it wins.
+    if names & _KUSTOMIZATIONS and source.helm in (None, HelmOptions()):
+        return "Argo CD renders it with Kustomize, because of its kustomization.yaml"
+    if "Chart.yaml" in names:
+        return ""
+    return "it has no Chart.yaml" if names else "there is no such folder"
+
+
+def _layers(
+    helm: PlacedHelm, roots: Roots, variables: Mapping[str, str], ours: Tree
+) -> Iterator[Layer]:
+    if roots.chart:
+        place = Place(roots.chart.tree, f"{roots.chart.path}/values.yaml".lstrip("/"))
+        if data := read(place):
+            yield Layer("chart", place.path, data, editable=place.tree is ours)
+    options = helm.options
+    names = tuple(substitute_path(name, variables) for name in options.value_files)
+    ignore = options.ignore_missing_value_files
+    for place in value_files(roots, names, ignore_missing=ignore):
+        content = read(place)
+        if content is not None:
+            yield Layer("file", place.path, content, editable=place.tree is ours)
+        elif not ignore:
+            raise missing(place)
+    yield from _inline(helm)
+
+
+def _inline(helm: PlacedHelm) -> Iterator[Layer]:
+    options = helm.options
+    if options.values_object is not None:
+        origin = helm.origin("valuesObject")
+        text = yaml.safe_dump(options.values_object, sort_keys=False, allow_unicode=True)
+        line, lines = origin.line("valuesObject"), origin.below("valuesObject")
+        yield Layer("valuesObject", origin.file, text.encode(), line=line, lines=lines)
+    elif options.values:
+        origin = helm.origin("values")
+        line = origin.line("values")
+        # A block scalar: its text starts on the line after `values: |`.
+        lines = {path: line + below for path, below in _lines_of(options.values).items()}
+        yield Layer("values", origin.file, options.values.encode(), line=line, lines=lines)
+
+
+def _lines_of(text: str) -> Mapping[Path, int]:
+    try:
+        return next((document.lines for document in documents(text)), {})
+    except yaml.YAMLError:
+        return {}  # helm says what is wrong with it
+
+
+def _parameters(helm: PlacedHelm, variables: Mapping[str, str]) -> Iterator[Parameter]:
+    origin = helm.origin("parameters")
+    # Argo CD keeps them in a map: of two with one name the last one counts.
+    named = {(p.name, p.force_string): (i, p) for i, p in enumerate(helm.options.parameters)}
+    for index, given in sorted(named.values(), key=lambda pair: pair[1].force_string):
+        yield Parameter(
+            flag="--set-string" if given.force_string else "--set",
+            name=given.name,
+            value=substitute(given.value, variables),
+            file=origin.file,
+            line=origin.line("parameters", index),
+        )
+
+
+def _file_parameters(helm: PlacedHelm, contents: Iterable[Place]) -> Iterator[Parameter]:
+    origin = helm.origin("fileParameters")
+    for index, (given, place) in enumerate(
+        zip(helm.options.file_parameters, contents, strict=True)
+    ):
+        content = read(place)
+        if content is None:
+            raise missing(place)
+        text = content.decode(errors="replace")
+        line = origin.line("fileParameters", index)
+        yield Parameter("--set-file", given.name, text, origin.file, line)
+
+
+def _dependencies(home: Place) -> Iterator[Dependency]:
+    """Read what the chart depends on; what cannot be read helm will complain of."""
+    names = {name: posixpath.join(home.path, name) for name in ("Chart.yaml", "Chart.lock")}
+    found = home.tree.read_many(list(names.values()))
+    wanted, locked = (_listed(found.get(names[name], b"")) for name in ("Chart.yaml", "Chart.lock"))
+    versions = {(name, repository): version for name, repository, version in locked}
+    for name, repository, version in wanted:
+        local = repository.startswith("file://")
+        folder = inside(home.path, repository.removeprefix("file://")) if local else None
+        yield Dependency(name, repository, versions.get((name, repository), version), folder)
+
+
+def _listed(metadata: bytes) -> list[tuple[str, str, str]]:
+    """Return the name, repository and version of each dependency in a Chart.yaml or Chart.lock."""
+    try:
+        found = at(load(metadata), ("dependencies",))
+    except yaml.YAMLError:
+        return []
+    listed = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    texts = [[str(one.get(k) or "") for k in ("name", "repository", "version")] for one in listed]
+    return [(name, repository.rstrip("/"), version) for name, repository, version in texts]
+
+
+def _flags(options: HelmOptions) -> Iterator[str]:
+    if not options.skip_crds:
+        yield "--include-crds"
+    if options.skip_schema_validation:
+        yield "--skip-schema-validation"
+    if options.skip_tests:
+        yield "--skip-tests"
