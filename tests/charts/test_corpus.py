@@ -25,7 +25,7 @@ from plate_release.errors import ChartRefused, EditRefused, NoEffect, PlanRefuse
 from plate_release.model import Ask, Edit, Tree
 from plate_release.values import Key
 
-from .conftest import CORPUS, REPOSITORY, DirectoryTree
+from .conftest import CORPUS, REPOSITORY, DirectoryTree, opened
 
 SHOP = "registry.example.com/plate/shop"
 OLD = "sha256:" + "1" * 64
@@ -293,6 +293,7 @@ def helm_repository(helm: Helm, tmp_path: Path) -> Iterator[str]:
     chart = str(CORPUS / "helm-repository" / "chart")
     for arguments in (
         ["package", chart, "--destination", str(folder)],
+        ["package", chart, "--destination", str(folder), "--version", "0.3.1"],
         ["repo", "index", str(folder)],
     ):
         assert helm.run(arguments, tmp_path).returncode == 0
@@ -326,6 +327,32 @@ def test_chart_that_cannot_be_fetched_is_refused(
     tree = layout("helm-repository", {"environments/shop.yaml": served})
     with pytest.raises(ChartRefused, match=r"The chart shop 9\.9\.9 of http.* cannot be fetched"):
         planned(helm, tree, Ask("shop", "1.5.0"))
+
+
+@pytest.mark.parametrize(("locked", "fetched"), [("0.3.0", "0.3.0"), (None, "0.3.1")])
+def test_a_dependency_that_is_not_vendored_is_fetched_as_it_is_locked(
+    helm: Helm,
+    helm_repository: str,
+    layout: Callable[..., DirectoryTree],
+    locked: str | None,
+    fetched: str,
+) -> None:
+    asked = f"name: shop, alias: base, repository: {helm_repository}"
+    metadata = "apiVersion: v2\nname: umbrella\nversion: 0.3.0\n"
+    lock = f"dependencies:\n  - {{name: shop, repository: {helm_repository}, version: {locked}}}\n"
+    files = {
+        "chart/Chart.yaml": f"{metadata}dependencies:\n  - {{{asked}, version: 0.3.x}}\n",
+        "chart/values-prod.yaml": 'base: {image: {tag: "1.4.2"}}\n',
+        "chart/templates/deployment.yaml": None,
+        "chart/templates/note.yaml": "a: {{ fail .Subcharts.base.Chart.Version }}\n",
+    }
+    tree = layout("pair", files | ({"chart/Chart.lock": lock} if locked else {}))
+    with pytest.raises(ChartRefused) as caught, opened(helm, tree) as chart:
+        chart.render()
+    assert caught.value.why.endswith(f": {fetched}")
+    (tree.root / "chart/templates/note.yaml").unlink()
+    found = planned(helm, tree, Ask("shop", "1.5.0"))
+    assert [image.after for image in found.change.difference.images] == [f"{SHOP}:1.5.0"]
 
 
 def test_the_asked_tag_standing_there_already_is_no_edit(helm: Helm) -> None:
