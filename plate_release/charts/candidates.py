@@ -26,16 +26,21 @@ _DIGEST_MARK = "sha256:{:0>64}"
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A chart as it is rendered now."""
+    """A chart as it is rendered now; `document` is the one to look at in a file of several."""
 
     chart: OpenChart
     rendered: Rendered
     containers: tuple[Container, ...]
+    document: int | None
 
     @classmethod
-    def of(cls, chart: OpenChart, rendered: Rendered) -> Self:
+    def of(cls, chart: OpenChart, rendered: Rendered, document: int | None) -> Self:
         """Return the search in a chart."""
-        return cls(chart, rendered, containers(rendered.objects))
+        return cls(chart, rendered, containers(rendered.objects), document)
+
+    def key(self, path: Path) -> Key:
+        """Return the key that leads to a value."""
+        return Key(path, self.document)
 
     @property
     def name(self) -> str:
@@ -65,9 +70,14 @@ class Candidate:
         """What stands there now."""
         return self.search.value(self.path)
 
+    @property
+    def key(self) -> Key:
+        """The key that leads to it."""
+        return self.search.key(self.path)
+
     def __str__(self) -> str:
         where = self.setter.file if self.setter else "a subchart's default values"
-        return f"{Key(self.path)} in {where}: {', '.join(map(str, self.containers))}"
+        return f"{self.key} in {where}: {', '.join(map(str, self.containers))}"
 
 
 def tag_candidates(search: Search) -> list[Candidate]:
@@ -147,7 +157,7 @@ def marked(search: Search, paths: list[Path], mark: str = _TAG_MARK) -> list[Can
     except ChartRefused as error:
         raise PlanRefused(
             f"The key that holds the image of {search.name} cannot be told.",
-            why=f"Possible: {', '.join(str(Key(path)) for path in paths)}.\n{error.why}",
+            why=f"Possible: {', '.join(str(search.key(path)) for path in paths)}.\n{error.why}",
             todo="Name it in the configuration as `tag-key`.",
         ) from error
     before = {container.place: container for container in search.containers}
@@ -168,7 +178,7 @@ def as_text(value: Any) -> str:
 def _set_by_someone(search: Search, claims: dict[Path, tuple[Container, ...]]) -> list[Candidate]:
     """Leave out what only mirrors another value, such as the globals in a subchart's values."""
     found = [
-        Candidate(search, path, users, winner(search.chart.inputs, path))
+        Candidate(search, path, users, winner(search.chart.inputs, search.key(path)))
         for path, users in claims.items()
     ]
     return [one for one in found if one.setter] or found

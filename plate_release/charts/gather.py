@@ -19,7 +19,7 @@ from plate_release.charts.inputs import (
     RemoteChart,
 )
 from plate_release.charts.overrides import PlacedHelm, placed
-from plate_release.charts.reading import Path, at, documents, load
+from plate_release.charts.reading import Path, at, lines_of, load
 from plate_release.charts.sources import repositories, sources
 from plate_release.charts.valuefiles import Place, Roots, inside, missing, read, value_files
 from plate_release.errors import ChartRefused, PlanRefused
@@ -183,15 +183,8 @@ def _inline(helm: PlacedHelm) -> Iterator[Layer]:
         origin = helm.origin("values")
         line = origin.line("values")
         # A block scalar: its text starts on the line after `values: |`.
-        lines = {path: line + below for path, below in _lines_of(options.values).items()}
+        lines = {path: line + below for path, below in lines_of(options.values).items()}
         yield Layer("values", origin.file, options.values.encode(), line=line, lines=lines)
-
-
-def _lines_of(text: str) -> Mapping[Path, int]:
-    try:
-        return next((document.lines for document in documents(text)), {})
-    except yaml.YAMLError:
-        return {}  # helm says what is wrong with it
 
 
 def _parameters(helm: PlacedHelm, variables: Mapping[str, str]) -> Iterator[Parameter]:

@@ -57,20 +57,21 @@ def image_keys(
     `tag_key`, where configured, names the tag's, `values_file` the file that it stands in. Raises
     PlanRefused where none or several fit, NoEffect where the Application overrides them.
     """
-    searches = [Search.of(chart, one) for chart, one in zip(charts, before, strict=True)]
+    document = tag_key.document if tag_key else None
+    searches = [Search.of(*pair, document) for pair in zip(charts, before, strict=True)]
     tag = _the_one(searches, _candidates(searches, tag_key), values_file)
     layer = editable(tag.search.chart.inputs, tag.path, tag.setter)
     whole = role(tag.value, tag.containers) == "whole"
-    main = tag_key or Key(tag.path)
+    main = tag_key or tag.key
     values = {main: as_text(tag.value)}
     digest = None if whole else _digest(tag, layer, ask)
     if digest:
-        values[Key(digest.path)] = as_text(digest.value)
+        values[digest.key] = as_text(digest.value)
     return ImageKeys(
         file=layer.file,
         main=main,
         whole=whole,
-        digest=Key(digest.path) if digest else None,
+        digest=digest.key if digest else None,
         image=split_image(tag.containers[0].image),
         containers=tag.containers,
         values=values,
@@ -142,7 +143,7 @@ def _choice(found: Sequence[Candidate]) -> str:
     first, *others = found
     if first.setter and all(one.path == first.path for one in others):
         return f"`values-file: {first.setter.file}`"
-    return f"`tag-key: {Key(first.path)}`"
+    return f"`tag-key: {first.key}`"
 
 
 def _at_key(searches: Sequence[Search], key: Key) -> Iterator[Candidate]:
@@ -174,7 +175,7 @@ def _digest(tag: Candidate, layer: Layer, ask: Ask) -> Candidate | None:
     inputs = tag.search.chart.inputs
     if editable(inputs, used[0].path, used[0].setter).file != layer.file:
         raise PlanRefused(
-            f"{Key(tag.path)} and its digest {Key(used[0].path)} stand in different files.",
+            f"{tag.key} and its digest {used[0].key} stand in different files.",
             why="The digest that stays would pin the old image.",
             todo=f"Move the digest to {layer.file}.",
         )

@@ -59,6 +59,14 @@ def load(text: bytes | str) -> Any:
     return next((document.value for document in documents(text)), None)
 
 
+def lines_of(text: bytes | str) -> Mapping[Path, int]:
+    """Return the line of each path in the first document; none where it cannot be read."""
+    try:
+        return next((document.lines for document in documents(text)), {})
+    except yaml.YAMLError:
+        return {}
+
+
 def at(value: Any, path: Path) -> Any:
     """Return what stands at `path`, None where nothing does."""
     for part in path:

@@ -1,39 +1,49 @@
 """Who has the last word about a value: a file, or the Application itself. Pure."""
 
 import re
+from collections.abc import Sequence
 
 from plate_release.charts.inputs import ChartInputs, Layer, Parameter
-from plate_release.charts.reading import Path
+from plate_release.charts.reading import Path, lines_of
 from plate_release.errors import NoEffect, PlanRefused
 from plate_release.values import Key, find
+from plate_release.values.keys import Step
 
 _STEP = re.compile(r"(?P<name>(?:\\.|[^\\.\[\]])+)|\[(?P<index>\d+)\]", re.DOTALL)
 _PRECEDENCE = {"--set": 0, "--set-string": 1, "--set-file": 2}
 
 
-def winner(inputs: ChartInputs, path: Path) -> Layer | Parameter | None:
-    """Return what sets the value at `path` last, None where only a subchart's default does.
+def winner(inputs: ChartInputs, key: Key) -> Layer | Parameter | None:
+    """Return what sets the value at `key` last, None where only a subchart's default does.
 
     Raises EditRefused for values that cannot be read with certainty.
     """
     for given in sorted(inputs.parameters, key=lambda p: -_PRECEDENCE[p.flag]):
-        name = parameter_path(given.name)
-        if path[: len(name)] == name:
+        if _sets(given, key.steps):
             return given
-    key = Key(path)
     layers = reversed(inputs.layers)
     return next((one for one in layers if find(one.data, key, file=one.file)), None)
 
 
 def place_of(inputs: ChartInputs, path: Path) -> tuple[str, int]:
-    """Return the file and line that set the value at `path` last, empty where none does."""
-    found = winner(inputs, path)
-    if not isinstance(found, Layer):
-        return (found.file, found.line) if found else ("", 0)
-    if found.lines:
-        return found.file, found.lines.get(path, found.line)
-    scalar = find(found.data, Key(path), file=found.file)
-    return found.file, scalar.line if scalar else 0
+    """Return the file and line that set the value at `path` last, or what it would stand in.
+
+    Empty where that is in the default values of a subchart.
+    """
+    for given in inputs.parameters:
+        if _sets(given, path):
+            return given.file, given.line
+    layers = [(one.file, one.lines or lines_of(one.data)) for one in reversed(inputs.layers)]
+    for end in range(len(path), 0, -1):
+        for file, lines in layers:
+            if path[:end] in lines:
+                return file, lines[path[:end]]
+    return "", 0
+
+
+def _sets(given: Parameter, path: Sequence[Step]) -> bool:
+    name = parameter_path(given.name)
+    return tuple(path[: len(name)]) == name
 
 
 def editable(inputs: ChartInputs, path: Path, found: Layer | Parameter | None) -> Layer:
@@ -50,9 +60,9 @@ def editable(inputs: ChartInputs, path: Path, found: Layer | Parameter | None) -
             todo="Remove the parameter, so that the values file decides.",
         )
     if found is not None and found.kind in {"values", "valuesObject"}:
-        file, line = place_of(inputs, path)
+        line = _line(found.lines.get(path, found.line))
         raise NoEffect(
-            f"the edit has no effect: {file} sets {key} in {found.kind}{_line(line)}",
+            f"the edit has no effect: {found.file} sets {key} in {found.kind}{line}",
             why="Values of the Application beat every values file.",
             todo="Move the value into a values file.",
         )

@@ -1,7 +1,7 @@
 """Find a scalar in YAML and splice it; nothing else in the file changes."""
 
 from plate_release.values.edit import Spliced, splice
-from plate_release.values.find import Scalar, find, read, scalars
 from plate_release.values.keys import Key
+from plate_release.values.lookup import Scalar, find, read, scalars
 
 __all__ = ["Key", "Scalar", "Spliced", "find", "read", "scalars", "splice"]

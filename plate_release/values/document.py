@@ -5,9 +5,11 @@ passes over them cost less than composing the file once.
 """
 
 import gc
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -30,7 +32,11 @@ MAX_DEPTH = 200
 MAX_NODES = 1_000_000
 """How many nodes a file may have with its aliases expanded; Helm's reader has such a limit too."""
 
+_AT_ONCE = 4096
+_MAX_DIRECTIVES = 100  # libyaml takes quadratic time over them
 _BOM = "\ufeff"
+_INNER_BOM = re.compile("(?:^|[\n\r\x85\u2028\u2029])(\ufeff)")
+_DIRECTIVE = re.compile("^%", re.MULTILINE)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -43,7 +49,7 @@ class Node:
 
     event: Any  # PyYAML's stubs let every mark be None, its parsers do not
     # Bare scalar events: a Node for each would double the time of a parse.
-    children: "list[Node | ScalarEvent]" = field(default_factory=list)
+    children: "Sequence[Node | ScalarEvent]" = ()
     target: "Node | None" = None
     size: int = 1
     closed: bool = True
@@ -53,6 +59,8 @@ class Node:
         """What it is, in a person's words."""
         if isinstance(self.event, ScalarEvent):
             return "scalar"
+        if isinstance(self.event, AliasEvent):
+            return "alias"
         return "map" if isinstance(self.event, MappingStartEvent) else "list"
 
     @property
@@ -65,7 +73,7 @@ class Node:
         """Give the pairs again, without those whose plainly written key is none of `names`."""
         children = iter(self.children)
         for key, value in zip(children, children, strict=True):
-            if type(key) is not ScalarEvent or key.value in names:
+            if type(key) is not ScalarEvent or key.value in names or key.tag is not None:
                 yield _node(key), _node(value)
 
     @property
@@ -90,7 +98,10 @@ def _node(child: "Node | ScalarEvent") -> Node:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file; `text` is without the byte order mark, which PyYAML's marks do not count."""
+    """A parsed file; `text` is without the byte order mark, which PyYAML's marks do not count.
+
+    `roots` has a node for each YAML document.
+    """
 
     file: str
     bom: str
@@ -101,20 +112,35 @@ class Document:
 
     def refusal(self, node: Node, reason: str, todo: str = "") -> EditRefused:
         """Return the error that names the node's place."""
-        return _refusal(self.file, node.event.start_mark, reason, todo)
+        return self.refusal_at(node.event.start_mark.index, reason, todo)
 
-    def root(self) -> Node:
-        """Return the one document's root.
+    def line_of(self, node: Node) -> int:
+        """Return the line that a node starts on."""
+        return place(self.text, node.event.start_mark.index)[0]
 
-        Raises EditRefused for several: Helm 3 reads the first alone, Helm 4 merges them all.
+    def refusal_at(self, index: int, reason: str, todo: str = "") -> EditRefused:
+        """Return the error that names the place of the character at `index`."""
+        line, column = place(self.text, index)
+        return EditRefused(f"{self.file}:{line}:{column}: {reason}", todo=todo)
+
+    def root(self, chosen: int | None = None) -> Node:
+        """Return the root of the only YAML document that says something, else of the one chosen.
+
+        Raises EditRefused for several where none is: Helm 3 reads the first alone, Helm 4 merges
+        them all.
         """
-        for extra in self.roots[1:]:
-            if not extra.empty:
-                todo = "Keep the values in one document."
-                raise self.refusal(extra, "a second document starts here", todo)
         if not self.roots:
-            raise EditRefused(f"{self.file}: the file is empty")
-        return self.roots[0]
+            raise EditRefused(f"{self.file}:1:1: the file is empty")
+        first, *others = [root for root in self.roots if not root.empty] or self.roots[:1]
+        if not others:
+            return first
+        if chosen is None:
+            todo = "Keep the values in one document, or choose one: `---[0].image.tag` as the key."
+            raise self.refusal(others[0], "a second document starts here", todo)
+        if chosen >= len(self.roots):
+            reason = f"there are {len(self.roots)} documents, and so no ---[{chosen}]"
+            raise self.refusal(self.roots[-1], reason, "They are counted from 0.")
+        return self.roots[chosen]
 
 
 def parse(data: bytes, file: str) -> Document:
@@ -125,19 +151,34 @@ def parse(data: bytes, file: str) -> Document:
     text = _decoded(data, file)
     bom = _BOM if text.startswith(_BOM) else ""
     document = Document(file, bom, text.removeprefix(_BOM))
+    _refuse_what_readers_differ_in(document)
     builder = _Builder(document)
-    with _collector_paused():
-        for event in events(document):
-            document.events.append(event)
-            if type(event) is ScalarEvent and event.anchor is None:
-                builder.children.append(event)
-            else:
-                builder.add(event)
+    with collector_paused():
+        for some in events(document):
+            builder.take(some)
     return document
 
 
+def events(document: Document) -> Iterator[list[Event]]:
+    """Parse the document's text, some events at a time; raises EditRefused where it is not YAML."""
+    try:
+        left = iter(_LOADER(document.text).get_event, None)
+        while some := list(islice(left, _AT_ONCE)):
+            yield some
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        index = mark.index if mark else 0
+        raise document.refusal_at(index, f"not YAML: {error.problem}") from None
+    except ReaderError as error:
+        # Not error.position: libyaml counts it in bytes, PyYAML in characters.
+        found = document.text.index(chr(error.character))
+        raise document.refusal_at(found, f"not YAML: {error.reason}") from None
+    except (ValueError, OverflowError) as error:  # escapes that are no character, without libyaml
+        raise document.refusal_at(0, f"not YAML: {error}") from None
+
+
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Keep the cycle collector from walking events again and again while they pile up.
 
     They form no cycles, and its walks take more than half of a parse.
@@ -151,24 +192,38 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
+def place(text: str, index: int) -> tuple[int, int]:
+    """Return line and column of a character, from 1, with lines as editors and git count them."""
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+
+
 class _Builder:
     """Makes the tree of a document's events as they come."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.children: list[Node | ScalarEvent] = []
-        self.stack: list[Node] = []
+        self.stack: list[tuple[Node, list[Node | ScalarEvent]]] = []
         self.anchors: dict[str, Node] = {}
         self.expanded = 0  # what the aliases so far stand for, in events
 
-    def add(self, event: Event) -> None:
-        """Take any event but a scalar without an anchor, which is a child and nothing else."""
+    def take(self, some: list[Event]) -> None:
+        """Take events; a scalar without an anchor is a child and nothing else."""
+        start = len(self.document.events)
+        self.document.events.extend(some)
+        for number, event in enumerate(some, start):
+            if type(event) is ScalarEvent and event.anchor is None:
+                self.children.append(event)
+            elif isinstance(event, CollectionEndEvent):
+                self._close(number)
+            else:
+                self._add(event, number)
+
+    def _add(self, event: Any, number: int) -> None:
         if isinstance(event, CollectionStartEvent):
-            self._open(Node(event, closed=False))
-        elif isinstance(event, CollectionEndEvent):
-            self._close()
+            self._open(event, number)
         elif isinstance(event, AliasEvent):
-            self._alias(event, event.anchor or "")
+            self._alias(event)
         elif isinstance(event, ScalarEvent):
             self._attach(Node(event))
         elif isinstance(event, DocumentStartEvent):
@@ -182,7 +237,8 @@ class _Builder:
             self.anchors[node.event.anchor] = node
         self.children.append(node)
 
-    def _alias(self, event: AliasEvent, name: str) -> None:
+    def _alias(self, event: Any) -> None:
+        name = event.anchor
         node = Node(event, target=self.anchors.get(name))
         if node.target is None:
             raise self.document.refusal(node, f"the alias *{name} has no anchor before it")
@@ -195,55 +251,40 @@ class _Builder:
         self.document.aliases.append(node)
         self._attach(node)
 
-    def _open(self, node: Node) -> None:
+    def _open(self, event: Any, number: int) -> None:
+        inside: list[Node | ScalarEvent] = []
+        node = Node(event, inside, size=-self.expanded - number, closed=False)
         self._attach(node)
-        node.size = -self._weight()
-        self.stack.append(node)
-        self.children = node.children
+        self.stack.append((node, inside))
+        self.children = inside
         if len(self.stack) > MAX_DEPTH:
             raise self.document.refusal(node, f"nested deeper than {MAX_DEPTH} levels")
 
-    def _close(self) -> None:
-        node = self.stack.pop()
+    def _close(self, number: int) -> None:
+        node, _ = self.stack.pop()
         node.closed = True
-        node.size += self._weight()
-        self.children = self.stack[-1].children if self.stack else [node]
-
-    def _weight(self) -> int:
-        return len(self.document.events) + self.expanded
+        node.size += self.expanded + number
+        self.children = self.stack[-1][1] if self.stack else [node]
 
 
 def _decoded(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
         raise EditRefused(f"{file}: {len(data)} bytes are more than the limit of {MAX_BYTES}")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise EditRefused(f"{file}:1:1: the file is UTF-16", todo="Store it as UTF-8.")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
+        raise EditRefused(f"{file}:1:1: the file is not UTF-8", todo="Store it as UTF-8.")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        line, column = _place(data[: error.start].decode())
+        before = data[: error.start].decode().removeprefix(_BOM)
+        line, column = place(before, len(before))
         reason = f"{file}:{line}:{column}: the byte 0x{data[error.start]:02x} is not UTF-8"
         raise EditRefused(reason, todo="Store it as UTF-8.") from None
 
 
-def events(document: Document) -> Iterator[Event]:
-    """Parse the document's text; raises EditRefused where it is not YAML."""
-    try:
-        yield from iter(_LOADER(document.text).get_event, None)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise _refusal(document.file, mark, f"not YAML: {error.problem}") from None
-    except ReaderError as error:
-        # Not error.position: libyaml counts it in bytes, PyYAML in characters.
-        found = document.text.index(chr(error.character))
-        line, column = _place(document.text[:found])
-        reason = f"{document.file}:{line}:{column}: not YAML: {error.reason}"
-        raise EditRefused(reason) from None
-
-
-def _place(before: str) -> tuple[int, int]:
-    return before.count("\n") + 1, len(before) - before.rfind("\n")
-
-
-def _refusal(file: str, mark: Any, reason: str, todo: str = "") -> EditRefused:
-    return EditRefused(f"{file}:{mark.line + 1}:{mark.column + 1}: {reason}", todo=todo)
+def _refuse_what_readers_differ_in(document: Document) -> None:
+    text = document.text
+    if _BOM in text and (mark := _INNER_BOM.search(text)):
+        todo = "Remove it: to Helm it is a part of the key."
+        raise document.refusal_at(mark.start(1), "a byte order mark starts this line", todo)
+    if "%" in text and len(_DIRECTIVE.findall(text)) > _MAX_DIRECTIVES:
+        raise document.refusal_at(0, f"more than {_MAX_DIRECTIVES} lines are YAML directives")

@@ -3,45 +3,35 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise, zip_longest
+from itertools import chain, pairwise
 from operator import attrgetter
+from typing import Any
 
 from yaml.events import (
     AliasEvent,
     DocumentEndEvent,
     DocumentStartEvent,
-    Event,
-    MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
-    SequenceEndEvent,
     SequenceStartEvent,
-    StreamEndEvent,
-    StreamStartEvent,
 )
 
 from plate_release.errors import EditRefused
 from plate_release.model import Edit
-from plate_release.values.document import Document, Node, events, parse
-from plate_release.values.find import Found, absence, locate, scalar_text
+from plate_release.values.document import Document, Node, collector_paused, events, parse, place
 from plate_release.values.keys import Key
-from plate_release.values.scalars import is_string, write
+from plate_release.values.lookup import Found, absence, locate, scalar_text, start_of
+from plate_release.values.meaning import is_string, write
 
-_ANCHOR = re.compile(r"&[^\s,\[\]{}]+\s*")
-# A block scalar of one line; the line break after it may stand inside libyaml's marks.
-_BLOCK = re.compile(r"(?P<head>[|>][^\r\n]*\r?\n[ \t]*)(?P<line>\S[^\r\n]*)(?P<tail>\s*)")
-# All that an event says but for its place.
+# The head and the first line of a block scalar.
+_BLOCK = re.compile(r"[|>][^\r\n]*\r?\n[ \t]*(?P<line>[^\s][^\r\n]*)")
+# All that an event says but for its place and its type; scalars apart, which are most of them.
 _CONTENT: dict[type, Callable[[object], object]] = {
-    ScalarEvent: attrgetter("value", "style", "tag", "anchor"),
     MappingStartEvent: attrgetter("flow_style", "tag", "anchor"),
     SequenceStartEvent: attrgetter("flow_style", "tag", "anchor"),
     AliasEvent: attrgetter("anchor"),
     DocumentStartEvent: attrgetter("explicit", "version", "tags"),
     DocumentEndEvent: attrgetter("explicit"),
-    MappingEndEvent: type,
-    SequenceEndEvent: type,
-    StreamStartEvent: type,
-    StreamEndEvent: type,
 }
 
 
@@ -73,6 +63,12 @@ def splice(data: bytes, changes: Mapping[Key, str], *, file: str) -> Spliced:
     parsed again and must differ from the old in these scalars alone. Raises EditRefused with line
     and column.
     """
+    # What was parsed is gone when the collector is back: it would walk all of it.
+    with collector_paused():
+        return _spliced(data, changes, file)
+
+
+def _spliced(data: bytes, changes: Mapping[Key, str], file: str) -> Spliced:
     old = parse(data, file)
     planned = (_plan(old, key, value) for key, value in changes.items())
     splices = sorted((p for p in planned if p is not None), key=lambda p: p.start)
@@ -80,9 +76,10 @@ def splice(data: bytes, changes: Mapping[Key, str], *, file: str) -> Spliced:
         if first.node.event is second.node.event:
             raise old.refusal(first.node, f"{first.edit.key} and {second.edit.key} are one value")
     text = _apply(old.text, splices)
-    if splices and (why := _misread(old, text, splices)):
-        what = f"{file}: the edited text would not read back as intended"
-        raise EditRefused(what, why=why, todo="Write the value on one line, in quotes.")
+    if splices and not _reads_as_planned(old, text, splices):
+        keys = " and ".join(planned.edit.key for planned in splices)
+        todo = "Write the value behind its key, on one line, in quotes."
+        raise old.refusal(splices[0].node, f"{keys} cannot be edited with certainty here", todo)
     return Spliced((old.bom + text).encode(), tuple(p.edit for p in splices))
 
 
@@ -98,7 +95,8 @@ def _plan(document: Document, key: Key, value: str) -> _Splice | None:
     if before == value and (event.style or not value or is_string(value)):
         return None
     start, end, text, style = _replacement(document, node, key, value)
-    edit = Edit(document.file, str(key), event.start_mark.line + 1, before, value)
+    line = place(document.text, start_of(document, node))[0]
+    edit = Edit(document.file, str(key), line, before, value)
     return _Splice(edit, node, start, end, text, style)
 
 
@@ -125,13 +123,13 @@ def _refuse_unwritable(document: Document, node: Node, key: Key, value: str) -> 
 def _replacement(document: Document, node: Node, key: Key, value: str) -> tuple[int, int, str, str]:
     """Return start and end of what is replaced, in characters, the new text and its style."""
     event = node.event
-    start, end = event.start_mark.index, event.end_mark.index
-    if event.anchor is not None and (anchor := _ANCHOR.match(document.text, start, end)):
-        start = anchor.end()
+    start, end = start_of(document, node), event.end_mark.index
     style = event.style or ""
     if style in ("|", ">"):
-        block = _BLOCK.fullmatch(document.text, start, end)
-        if block is None or block["line"] != event.value or value[:1] in ("", " "):
+        block = _BLOCK.match(document.text, start, end)
+        # The line breaks after it may stand inside libyaml's marks.
+        rest = document.text[block.end() : end].strip() if block else ""
+        if block is None or rest or block["line"] != event.value or value[:1] in ("", " "):
             todo = "Write it on the key's own line, in quotes."
             raise document.refusal(node, f"{key} is a block scalar that cannot hold it", todo)
         return *block.span("line"), value, style
@@ -149,28 +147,39 @@ def _apply(text: str, splices: list[_Splice]) -> str:
     return "".join([*parts, text[position:]])
 
 
-def _misread(old: Document, text: str, splices: list[_Splice]) -> str | None:
-    """Parse the new text and say where its events are not the old ones with the edits in them.
+def _reads_as_planned(old: Document, text: str, splices: list[_Splice]) -> bool:
+    """Parse the new text and say whether its events are the old ones with the edits in them.
 
     Every reader builds its tree of events alone.
     """
-    pending = {id(planned.node.event): planned for planned in splices}
     try:
-        for before, after in zip_longest(old.events, events(replace(old, text=text))):
-            kind = type(before)
-            if kind is type(after) and _CONTENT[kind](before) == _CONTENT[kind](after):
-                continue
+        new = list(chain.from_iterable(events(replace(old, text=text))))
+    except EditRefused:
+        return False
+    pending = {id(planned.node.event): planned for planned in splices}
+    for before, after in zip(old.events, new, strict=False):
+        kind = type(before)
+        if kind is not type(after):
+            return False
+        if kind is ScalarEvent and not _same_scalar(before, after):
             planned = pending.pop(id(before), None)
             if planned is None or not _as_planned(after, planned):
-                return f"{before} became {after}"
-    except EditRefused as error:
-        return str(error)
-    return "an edited value is as it was" if pending else None
+                return False
+        elif (content := _CONTENT.get(kind)) and content(before) != content(after):
+            return False
+    return not pending and len(new) == len(old.events)
 
 
-def _as_planned(event: Event | None, planned: _Splice) -> bool:
-    if not isinstance(event, ScalarEvent):
-        return False
+def _same_scalar(one: Any, other: Any) -> bool:
+    return bool(
+        one.value == other.value
+        and one.style == other.style
+        and one.tag == other.tag
+        and one.anchor == other.anchor
+    )
+
+
+def _as_planned(event: Any, planned: _Splice) -> bool:
     value, style = planned.edit.after, planned.style
     anchor = planned.node.event.anchor
     written = (event.value, event.style or "", event.tag, event.anchor)

@@ -152,6 +152,7 @@ RELEASED = [
         objects=("Deployment api", "Deployment worker"),
     ),
     Released("chart-beside"),
+    Released("two-documents", key="---[0].image.tag", tag_key="---[0].image.tag"),
 ]
 
 
@@ -221,6 +222,7 @@ REFUSED = [
         "hard-coded", PlanRefused, (f"Deployment shop, container shop: {SHOP}:1.3.0", "tag-key")
     ),
     Refused("shared-anchor", EditRefused, ("chart/values-prod.yaml:5", "merge")),
+    Refused("two-documents", EditRefused, ("chart/values-prod.yaml:5:1: a second document",)),
     Refused("nil-pointer", ChartRefused, ("chart/templates/deployment.yaml, line 13:", "nil")),
     Refused("broken-values", ChartRefused, ("chart/values-prod.yaml, line 2:",)),
     Refused("outside", PlanRefused, ("../../secrets/values.yaml leaves the repository",)),
@@ -353,6 +355,16 @@ def test_a_dependency_that_is_not_vendored_is_fetched_as_it_is_locked(
     (tree.root / "chart/templates/note.yaml").unlink()
     found = planned(helm, tree, Ask("shop", "1.5.0"))
     assert [image.after for image in found.change.difference.images] == [f"{SHOP}:1.5.0"]
+
+
+def test_a_document_that_this_helm_does_not_read_is_no_place_for_the_tag(
+    helm: Helm, layout: Callable[..., DirectoryTree]
+) -> None:
+    files = {"chart/values-prod.yaml": "image: {tag: 1.4.2}\n---\nimage: {tag: 1.4.2}\n"}
+    tree = layout("two-documents", files)
+    chosen = {"3": "---[1].image.tag", "4": "---[0].image.tag"}[helm.version()[1]]
+    with pytest.raises(NoEffect, match=rf"would run {SHOP}:1\.4\.2"):
+        planned(helm, tree, Ask("shop", "1.5.0"), chosen)
 
 
 def test_the_asked_tag_standing_there_already_is_no_edit(helm: Helm) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from plate_release.charts import ChartInputs, applications, chart_inputs, select
-from plate_release.charts.inputs import Capabilities, Dependency
+from plate_release.charts.inputs import UNKNOWN, Capabilities, Dependency
 
 from .conftest import CORPUS, DirectoryTree
 
 
-def inputs_of(tree: DirectoryTree, **known: Capabilities) -> ChartInputs:
-    (inputs,) = chart_inputs(select(applications(tree), "shop", "prod"), tree, **known)
+def inputs_of(tree: DirectoryTree, known: Capabilities = UNKNOWN) -> ChartInputs:
+    manifest = select(applications(tree), "shop", "prod")
+    (inputs,) = chart_inputs(manifest, tree, capabilities=known)
     return inputs
 
 
@@ -44,9 +45,9 @@ def test_what_the_application_says_of_its_cluster_beats_what_is_known(
     layout: Callable[..., DirectoryTree],
 ) -> None:
     known = Capabilities("1.33", ("apps/v1",))
-    assert inputs_of(DirectoryTree(CORPUS / "pair"), capabilities=known).capabilities == known
+    assert inputs_of(DirectoryTree(CORPUS / "pair"), known).capabilities == known
     manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
     own = manifest.replace("helm:", "helm:\n      kubeVersion: 1.29.3")
     tree = layout("pair", {"environments/shop.yaml": own})
-    found = inputs_of(tree, capabilities=known).capabilities
+    found = inputs_of(tree, known).capabilities
     assert found == Capabilities("1.29.3", ("apps/v1",))

@@ -4,8 +4,9 @@ Run: python tests/fuzz/fuzz_values.py --cases 100000 [--seed N] [--helm PATH]...
      python tests/fuzz/fuzz_values.py --suite tests/values/yaml-test-suite.json
 
 An edit must change the one value for PyYAML (composed nodes with their resolved tags) and for each
-helm given (a chart prints every file's values as JSON), and no byte outside the scalar; or be
-refused, which a file without aliases, merges, tags, blocks or twins must never be.
+helm given (a chart prints every file's values as JSON, some of them as its own values), and no byte
+outside the scalar's token; or be refused, which a file without aliases, merges, tags, blocks or
+twins must never be.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from plate_release.values import Key, Spliced, splice
 STRING = "tag:yaml.org,2002:str"
 NULL = "tag:yaml.org,2002:null"
 BATCH = 1000  # files in one helm process
+SAMPLE = 5  # of them are given to helm as a values file each
 
 VALUES = [
     *("1.4.2", "v2.0.0-rc.1", "1.20", "1234567", "12e4567", "0o17", "017", "08", "0x1F", "1_000"),
@@ -47,7 +49,14 @@ VALUES = [
         "1.",
         "+1",
     ),
-    *("latest", "sha-0a1b2c3", "registry.example.com:5000/a/b:1.2@sha256:" + "0a" * 32, "0b11"),
+    *(
+        "latest",
+        "sha-0a1b2c3",
+        "registry.example.com:5000/a/b:1.2@sha256:" + "0a" * 32,
+        "0b11",
+        "0b-10",
+    ),
+    *("0_x1f", "7e_-9", "1_2e_+3"),
     *(
         "it's",
         'say "hi"',
@@ -73,18 +82,30 @@ QUOTED = [
 BLOCKS = ["|-", ">-", "|", ">", "|+", "|2-", "|- # why"]
 REASONS = [
     *("second document", "stands twice", "supplied by a merge", "readers differ", "is shared"),
-    *("inside its own anchor", "has the tag", "block scalar", "would not read back", "not YAML"),
+    *("inside its own anchor", "has the tag", "block scalar", "with certainty", "not YAML"),
+    *("is no string", "byte order mark"),
 ]
 NAMES = ["tag", "image", "repository", "a.b", "k-1", "'x y'", '"q"', "😀", "env", "n[0]", "a=b"]
+TWINS = [
+    ("8080", "0x1f90"),
+    ("1.2", "1.20"),
+    ("on", "'true'"),
+    ("tag", "!!str tag"),
+    ("16", "'16'"),
+]
 COMMENTS = ["", "", "", " # set by release", "  # 😀 'x' \t", " #\t: {", "   "]
 
 
 @dataclass
 class Case:
-    """One file and one edit; `clean` files have nothing that may be refused."""
+    """One file and one edit; `clean` files have nothing that may be refused.
+
+    `twins`: keys that helm takes for one, keeping now one value and now the other.
+    """
 
     text: str
     clean: bool = False
+    twins: bool = False
     refused: str = ""
     new: str = ""
     path: tuple[str | int, ...] = ()
@@ -97,11 +118,12 @@ class Generator:
 
     rng: random.Random
     clean: bool = True
+    twins: bool = False
     anchors: list[str] = field(default_factory=list)
     maps: list[str] = field(default_factory=list)
 
     def file(self) -> Case:
-        self.clean, self.anchors, self.maps = True, [], []
+        self.clean, self.twins, self.anchors, self.maps = True, False, [], []
         text = "".join(self.mapping(0, self.rng.randint(1, 4)))
         if self.chance(0.2):
             text = "# head\n---\n" + text
@@ -109,11 +131,13 @@ class Generator:
             text, self.clean = text + "---\nother: 1\n", False
         if self.chance(0.1):
             text += "...\n"
+        if self.chance(0.01):
+            text, self.clean = text.replace("\n", "\n\ufeff", 1), False
         if self.chance(0.2):
             text = text.rstrip("\n")
         if self.chance(0.2):
             text = text.replace("\n", "\r\n")
-        return Case(("\ufeff" if self.chance(0.1) else "") + text, self.clean)
+        return Case(("\ufeff" if self.chance(0.1) else "") + text, self.clean, self.twins)
 
     def chance(self, share: float) -> bool:
         return self.rng.random() < share
@@ -121,11 +145,13 @@ class Generator:
     def mapping(self, indent: int, count: int) -> Iterator[str]:
         names = self.rng.sample(NAMES, min(count, len(NAMES)))
         if self.chance(0.03):
-            names, self.clean = [*names, names[0]], False
+            more = self.rng.choice([*TWINS, (names[0],)])
+            names, self.clean, self.twins = [*names, *more], False, True
         merge = self.rng.randrange(len(names)) if self.maps and self.chance(0.3) else None
         for number, name in enumerate(names):
             if number == merge:
-                yield f"{' ' * indent}<<: *{self.rng.choice(self.maps)}\n"
+                for _ in range(self.rng.choice([1, 1, 1, 2])):
+                    yield f"{' ' * indent}<<: *{self.rng.choice(self.maps)}\n"
             yield f"{' ' * indent}{name}:{self.node(indent)}"
             if self.chance(0.1):
                 yield f"{' ' * self.rng.randint(0, 4)}# between: [\n\n"
@@ -165,6 +191,8 @@ class Generator:
             "plain": f" {self.rng.choice(PLAIN + QUOTED)}",
         }[kind]
         anchor = self.anchor(self.anchors) if kind == "plain" else ""
+        if anchor and self.chance(0.3):
+            anchor += self.rng.choice(["", " # pinned", "\n", " # a\n\n  # b"]) + f"\n{pad}"
         return f"{anchor}{text}{'' if kind == 'block' else self.comment()}\n"
 
     def anchor(self, names: list[str]) -> str:
@@ -241,6 +269,16 @@ def attempt(case: Case, key: Key) -> Spliced | None:
         return None
 
 
+def token_of(text: str, node: Any) -> tuple[int, int]:
+    """Return where a scalar itself stands, without its anchor and tag, as the scanner has it."""
+    start, end = node.start_mark.index, node.end_mark.index
+    for token in yaml.scan(text, Loader=yaml.CSafeLoader):
+        place = token.start_mark.index, token.end_mark.index
+        if isinstance(token, yaml.ScalarToken) and start <= place[0] and place[1] == end:
+            return place
+    return start, end
+
+
 def edit(case: Case, path: tuple[str | int, ...], target: Any, roots: list[Any]) -> None:
     """Edit one scalar and compare bytes and PyYAML's trees; raises AssertionError."""
     key = Key(path)
@@ -254,7 +292,7 @@ def edit(case: Case, path: tuple[str | int, ...], target: Any, roots: list[Any])
     old, new = case.text.removeprefix("\ufeff"), case.new.removeprefix("\ufeff")
     bom = len(case.text) - len(old)
     assert case.new[:bom] == case.text[:bom]
-    start, end = target.start_mark.index, target.end_mark.index
+    start, end = token_of(old, target)
     assert new[:start] == old[:start]
     assert new.endswith(old[end:])
     assert len(new) >= len(old) - (end - start)
@@ -340,14 +378,56 @@ def differences(old: Any, new: Any, path: tuple[str | int, ...] = ()) -> Iterato
         yield path, new
 
 
+def read_as_values(helm: str, text: str, folder: Path) -> Any:
+    """Return the values that helm has of a values file; None where it refuses it."""
+    chart = folder / "values"
+    (chart / "templates").mkdir(parents=True, exist_ok=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: values\nversion: 0.1.0\n")
+    (chart / "templates/out.yaml").write_text("#{{ .Values | toJson }}")
+    file = chart / "given.yaml"
+    file.write_bytes(text.encode())
+    command = [helm, "template", "x", str(chart), "--values", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = [line for line in done.stdout.splitlines() if line.startswith("#{")]
+    return json.loads(found[0][1:]) if found else None
+
+
+def check_as_values(helm: str, edited: list[Case], counts: Counter[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for case in edited[:: max(1, len(edited) // SAMPLE)]:
+            old, new = (read_as_values(helm, text, Path(folder)) for text in (case.text, case.new))
+            if old is None:
+                counts["no values file for helm before either"] += 1
+                continue
+            assert new is not None, case
+            # Helm drops what is null.
+            changed = {path: after for path, after in leaves_of(new) if at(old, path) != after}
+            assert case.twins or set(changed) <= {case.path}, (case, changed)
+            assert at(new, case.path) == case.value, (case, at(new, case.path))
+            counts["a values file for helm"] += 1
+
+
+def leaves_of(tree: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, Any]]:
+    if isinstance(tree, dict | list) and tree:
+        pairs = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        for step, value in pairs:
+            yield from leaves_of(value, (*path, step))
+    else:
+        yield path, tree
+
+
 def check_by_helm(helm: str, cases: list[Case], counts: Counter[str]) -> None:
     edited = [case for case in cases if case.new]
+    check_as_values(helm, [case for case in edited if isinstance(case.path[0], str)], counts)
     with tempfile.TemporaryDirectory() as folder:
         before = read_by_helm(helm, [case.text for case in edited], Path(folder))
         after = read_by_helm(helm, [case.new for case in edited], Path(folder))
     for case, old, new in zip(edited, before, after, strict=True):
         if old is None:
             counts["not read by helm before either"] += 1
+            continue
+        if case.twins:
+            assert at(new, case.path) == case.value, (case, at(new, case.path))
             continue
         changed = list(differences(old, new))
         assert changed in ([], [(case.path, case.value)]), (case, changed)
@@ -357,7 +437,10 @@ def check_by_helm(helm: str, cases: list[Case], counts: Counter[str]) -> None:
 
 def at(tree: Any, path: tuple[str | int, ...]) -> Any:
     for step in path:
-        tree = tree[step]
+        try:
+            tree = tree[step]
+        except (KeyError, IndexError, TypeError):
+            return None
     return tree
 
 

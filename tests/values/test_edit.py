@@ -62,6 +62,23 @@ def edited(text: str, key: str, value: str) -> str:
         (f"? {'9' * 5000}\n: 1\na: x\n", "a", "z", f"? {'9' * 5000}\n: 1\na: z\n"),
         ("on: {+1_0: x}\n", "true.10", "z", "on: {+1_0: z}\n"),
         ("1: {2: x}\n", "1.2", "z", "1: {2: z}\n"),
+        ("yEs: {1.5: {}, tag: x}\n", "yEs.tag", "z", "yEs: {1.5: {}, tag: z}\n"),
+        ("!!str on: {! b: x}\n", "on.b", "z", "!!str on: {! b: z}\n"),
+        ("tag: &t # pinned\n  1.4.2\nb: 1\n", "tag", "z", "tag: &t # pinned\n  z\nb: 1\n"),
+        ("tag: &t\n\n  # pinned\n  '1.4.2'\n", "tag", "z", "tag: &t\n\n  # pinned\n  'z'\n"),
+        ("a:\n- &t # pinned\n  1.4.2\n", "a[0]", "z", "a:\n- &t # pinned\n  z\n"),
+        ("tag: &t # why\n  |-\n  1.4.2\n", "tag", "z", "tag: &t # why\n  |-\n  z\n"),
+        ("tag: &t \u00a0x\n", "tag", "z", "tag: &t z\n"),
+        (
+            "m: &m {name: web}\na:\n- {name: api, tag: 1}\n- {<<: *m, tag: 2}\n",
+            "a[name=web].tag",
+            "z",
+            "m: &m {name: web}\na:\n- {name: api, tag: 1}\n- {<<: *m, tag: z}\n",
+        ),
+        ("- {host: ghcr.io, tag: 1}\n", "[host=ghcr.io].tag", "z", "- {host: ghcr.io, tag: z}\n"),
+        ("a: 1\n---\n---\nb: {tag: 2}\n", "---[2].b.tag", "z", "a: 1\n---\n---\nb: {tag: z}\n"),
+        ("a: {tag: 1}\n---\na: {tag: 2}\n", "---[0].a.tag", "z", "a: {tag: z}\n---\na: {tag: 2}\n"),
+        ("a: {tag: 1}\n", "---[3].a.tag", "z", "a: {tag: z}\n"),
     ],
 )
 def test_one_scalar_changes_and_no_other_byte(
@@ -101,6 +118,7 @@ AMBIGUOUS = [
         "+1",
         "-1",
     ),
+    *("0b-10", "0b+1", "0_x1f", "+0_o7", "7e_-9", "1_2e_+3"),
     *("2026-11-23", "2026-11-23T10:00:00Z", "1:30", "1:30:15.5", "1_0.5", "-0x1F", "+0o7"),
 ]
 
@@ -195,8 +213,25 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: &a {tag: 1, b: *a}\n", "1:19", "inside its own anchor"),
         ("a:\n  tag: |\n    1.4.2\n", "2:8", "block scalar"),
         ("a:\n  tag: |-\n    1\n    2\n", "2:8", "block scalar"),
+        ("a: {tag}\n", "1:8", "a.tag cannot be edited with certainty here"),
+        ("? a\n", "2:1", "a.tag is not there: a is a scalar without tag"),
+        ("# c\n\ufeffa: {tag: 1}\n", "2:1", "a byte order mark starts this line"),
+        ("\ufeff\ufeffa: {tag: 1}\n", "1:1", "a byte order mark starts this line"),
+        ("%TAG !a! x\n" * 101 + "---\na: {tag: 1}\n", "1:1", "more than 100"),
+        ("a: {!!binary dGFn: 1, tag: 2}\n", "1:5", "a key here has the tag"),
+        ("a: {tag: 2, ! '<<': {tag: 1}}\n", "1:13", "readers differ"),
+        ("a: {tag: 2, !!merge '<<': {tag: 1}}\n", "1:13", "readers differ"),
+        ("m: &m {tag: 1, tag: 2}\na: {<<: *m}\n", "1:16", "the key tag stands twice"),
+        (
+            "x: &x {tag: 1}\ny: &y {tag: 2, <<: *x}\na: {<<: *y}\n",
+            "2:16",
+            "readers differ",
+        ),
+        ("a: {tag: 1}\r\nb: \x07", "2:4", "not YAML"),
+        ("a: {tag: 1}\n---\na: 1\n", "3:1", "a second document starts here"),
         (BOMB + "tag: 1\n", "6:36", "expand to more than 1000000"),
         ("[" * 10_000, "1:201", "deeper than 200"),
+        ("[" * 200, "1:201", "not YAML"),
         ("".join(f"{' ' * i}a:\n" for i in range(1_000)), "201:201", "deeper than 200"),
     ],
 )
@@ -211,10 +246,11 @@ def test_what_is_not_certain_is_refused_with_its_place(text: str, place: str, re
     ("data", "reason"),
     [
         (b"a: 1\nb: \xff\n", "2:4: the byte 0xff is not UTF-8"),
-        ("a: 1".encode("utf-16"), "1:1: the file is UTF-16"),
+        ("a: 1".encode("utf-16"), "1:1: the file is not UTF-8"),
         (b"a: " + b"x" * 10_000_000, "more than the limit of 10000000"),
         (b"", "the file is empty"),
         (b"# only a comment\n", "the file is empty"),
+        (b"\xef\xbb\xbfa: \xff\n", "1:4: the byte 0xff is not UTF-8"),
     ],
 )
 def test_what_is_no_text_is_refused(data: bytes, reason: str) -> None:
@@ -223,10 +259,59 @@ def test_what_is_no_text_is_refused(data: bytes, reason: str) -> None:
 
 
 def test_a_key_without_colon_and_an_unprintable_value_are_refused() -> None:
-    with pytest.raises(EditRefused, match="would not read back"):
+    with pytest.raises(EditRefused, match=r":1:5: tag cannot be edited with certainty"):
         edited("{tag}", "tag", "1.5.0")
     with pytest.raises(EditRefused, match="unprintable"):
         edited("tag: x", "tag", "1\n2")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ("v:\n  1.2: {tag: a}\n  1.20: {tag: b}\n", r"v.1\.2.tag", "2:3: the key 1.2 is no string"),
+        ("a:\n  16: {tag: 1}\n  0x10: {tag: 2}\n", "a.16.tag", "3:3: the key 0x10 is no string"),
+        ("a:\n  8: {tag: 1}\n  010: {tag: 2}\n", "a.8.tag", "3:3: the key 010 is no string"),
+        ("a: {~: {tag: 1}}\n", "a.null.tag", "1:5: the key ~ is no string"),
+        ("a:\n- {name: web, name: api, tag: 1}\n", "a[name=web].tag", "name stands twice"),
+        (
+            "m: &m {name: api}\na:\n- {name: web, <<: *m, tag: 1}\n",
+            "a[name=web].tag",
+            "readers differ",
+        ),
+        (
+            "m: &m {name: w}\na:\n- {<<: *m, tag: 1}\n- {name: w, tag: 2}\n",
+            "a[name=w].tag",
+            "several items have name=w",
+        ),
+        ("a: 1\n---\nb: 2\n", "---[2].b", "3:1: there are 2 documents, and so no ---[2]"),
+        ("kubernetes.io/arch: x\n", "kubernetes.io/arch", r"did you mean kubernetes\.io/arch?"),
+    ],
+)
+def test_a_key_that_readers_may_take_otherwise_is_refused(text: str, key: str, reason: str) -> None:
+    with pytest.raises(EditRefused) as refusal:
+        edited(text, key, "9.9.9")
+    assert reason in refusal.value.what
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a:\n  8080: {tag: 1}\n  9090: {tag: 2}\n  1.5: {}\n", "1"),
+        ("a: {8080: {<<: {tag: 1}, <<: {tag: 2}}}\n", "2"),
+        ("a: {8080: {!!str <<: {tag: 1}}}\n", None),
+        ("b: &b {tag: 1}\nc: &c {tag: 2}\na: {8080: {<<: [*c, *b]}}\n", "2"),
+    ],
+)
+def test_merges_and_numbers_are_read_as_every_reader_does(text: str, value: str | None) -> None:
+    assert read(text.encode(), Key.parse("a.8080.tag"), file=FILE) == value
+
+
+def test_what_takes_long_to_match_is_matched_at_once() -> None:
+    """Each took seconds, and days at the limit of a file's size."""
+    with pytest.raises(EditRefused, match="block scalar"):
+        edited("tag: |-\n  x" + " " * 1_000_000 + "\n  y\nb: 1\n", "tag", "z")
+    digits = "1" * 100_000 + "x"
+    assert edited("tag: x\n", "tag", digits) == f"tag: {digits}\n"
 
 
 def test_one_value_named_twice_is_refused() -> None:
@@ -270,7 +355,10 @@ def test_find_and_scalars_say_where() -> None:
 
 def test_without_libyaml_the_same_edits_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document, "_LOADER", yaml.SafeLoader)
-    assert edited("\ufeffa: {w: '😀é', tag: 1.4}\r\n", "a.tag", "v2").endswith("tag: v2}\r\n")
+    before = "\ufeffa: {w: '😀é', tag: 1.4}\r\n"
+    assert edited(before, "a.tag", "v2") == before.replace("1.4", "v2")
+    with pytest.raises(EditRefused, match=r":1:1: not YAML"):
+        edited('a: {tag: "\\UFFFFFFFF"}\n', "a.tag", "v2")
     with pytest.raises(EditRefused, match=r":2:10: not YAML"):
         edited("b: 1\na: {tag: \x07}\n", "a.tag", "v2")
     with pytest.raises(EditRefused, match=r"1:201: nested deeper"):

@@ -17,7 +17,9 @@ from plate_release.values.keys import Match
         ("list[12][3]", ("list", 12, 3)),
         ("[0].tag", (0, "tag")),
         ("containers[name=web].image", ("containers", Match("name", "web"), "image")),
-        (r"env[name=a\.b\]].value", ("env", Match("name", "a.b]"), "value")),
+        (r"env[name=a.b\]].value", ("env", Match("name", "a.b]"), "value")),
+        (r"\---[1].x", ("---", 1, "x")),
+        (r"a.---[1]", ("a", "---", 1)),
         ("x y.é😀", ("x y", "é😀")),
     ],
 )
@@ -27,9 +29,30 @@ def test_a_key_is_read_and_written_back(text: str, steps: tuple[object, ...]) ->
     assert str(key) == text
 
 
+def test_a_key_may_choose_a_document() -> None:
+    for text, steps in (("---[1].image.tag", ("image", "tag")), ("---[1][0]", (0,))):
+        assert Key.parse(text) == Key(steps, document=1)
+        assert str(Key.parse(text)) == text
+    assert Key.parse(r"a[name=x\.y]") == Key.parse("a[name=x.y]")
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "a.", ".a", "a..b", "a[", "a[x]", "a[0]b", "a]", "a\\", "a[²]", f"a[{'9' * 5000}]"],
+    [
+        "---[1].",
+        "",
+        ".",
+        "a.",
+        ".a",
+        "a..b",
+        "a[",
+        "a[x]",
+        "a[0]b",
+        "a]",
+        "a\\",
+        "a[²]",
+        f"a[{'9' * 5000}]",
+    ],
 )
 def test_what_is_no_key_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="is not a key"):
@@ -41,6 +64,6 @@ steps = st.one_of(names, st.integers(0, 999), st.builds(Match, names, names))
 
 
 @settings(deadline=None)
-@given(st.lists(steps, min_size=1).map(tuple))
-def test_every_key_round_trips(path: tuple[str | int | Match, ...]) -> None:
-    assert Key.parse(str(Key(path))) == Key(path)
+@given(st.lists(steps, min_size=1).map(tuple), st.none() | st.integers(0, 9))
+def test_every_key_round_trips(path: tuple[str | int | Match, ...], number: int | None) -> None:
+    assert Key.parse(str(Key(path, number))) == Key(path, number)
