@@ -24,7 +24,7 @@ from plate_release.gitops.remote import Credentials
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Ask
-from plate_release.plan import Target, plan_release
+from plate_release.plan import Judged, Target, plan_release
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("plate-api", "plate-web", "plate-llm", "plate-cache")
@@ -58,7 +58,7 @@ def plan(tree: RepositoryTree, repository: Repository, helm: str, *services: str
         wanted,
         {repository: tree},
         Helm(helm, os.environ),
-        judge=lambda _target, _keys, ask: (ask, ()),
+        judge=lambda _target, _keys, ask: Judged(ask),
         review=lambda *_: (),
     )
     if len(made.services) != len(services):

@@ -101,14 +101,30 @@ class Config(_Section):
         default="plate-release/v1", alias=to_camel("api_version")
     )
     environment: str = "prod"
+    production: bool | None = Field(
+        default=None, description="Whether tags that move are refused; by the environment's name."
+    )
     confirm: bool = False
     argocd: Argo = Argo()
     applications: str = "environments"
     services: dict[str, Service] = {}
     release: ReleaseDefaults = ReleaseDefaults()
+    platforms: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$")], ...] = (
+        Field(
+            default=(),
+            description="The nodes' platforms, such as linux/arm64; else those that Argo CD shows.",
+        )
+    )
     checks: dict[str, Level | Literal["off"]] = Field(
         default={}, description="The level at which a finding of this code is reported."
     )
+
+    @property
+    def is_production(self) -> bool:
+        """Whether what is released here must stay what it is."""
+        if self.production is not None:
+            return self.production
+        return self.environment.startswith(("prod", "prd", "live"))
 
     def service(self, name: str) -> Service:
         """Return what is configured for a service, or the defaults."""

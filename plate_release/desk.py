@@ -39,6 +39,7 @@ from plate_release.world import World
 if TYPE_CHECKING:
     from plate_release.argocd.client import AppRef, ArgoCD
     from plate_release.argocd.record import Recorder
+    from plate_release.images.registry import Registry
 
 
 @dataclass(eq=False)
@@ -72,6 +73,11 @@ class Desk:
     def helm(self) -> Helm:
         """Helm. Raises PreflightRefused where there is none."""
         return self.world.helm()
+
+    @cached_property
+    def registry(self) -> "Registry":
+        """The way to registries. Raises UsageError for a login that is only half given."""
+        return self.world.registry(self.check_stop)
 
     @property
     def author(self) -> Author:

@@ -10,6 +10,7 @@ from plate_release.errors import ExitCode, ReleaseError
 from plate_release.gitops.entry import Entry, moment
 from plate_release.model import Finding, Judgement, Outcome
 from plate_release.outcome import Decision, conclude
+from plate_release.provenance import compare_running
 from plate_release.result import Result
 from plate_release.takeback import TakenBack, take_back
 from plate_release.watching import Ended, watch_release
@@ -47,6 +48,8 @@ def _close(desk: Desk, release: Release, ended: Ended, taken: TakenBack | None) 
     if taken and taken.release and taken.ended:
         _write(desk, taken.release, taken.ended.verdicts, conclude(taken.ended.verdicts)[0])
     _write(desk, release, ended.verdicts, outcome)
+    if outcome is Outcome.RELEASED:
+        compare_running(desk, (service for _, service in release.services))
     return desk.journal.end(outcome, code)
 
 

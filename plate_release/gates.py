@@ -17,6 +17,7 @@ from plate_release.desk import Desk
 from plate_release.errors import Interrupted, PreflightRefused
 from plate_release.model import Finding
 from plate_release.plan import Plan, Target
+from plate_release.provenance import must_run_on
 from plate_release.signals import ending
 
 
@@ -29,7 +30,8 @@ def preflight(desk: Desk, plan: Plan) -> dict[str, Before]:
     before: dict[str, Before] = {}
     if desk.options.wait:
         for service in plan.services:
-            before[service.target.service] = look(desk, service.target)
+            seen = before[service.target.service] = look(desk, service.target)
+            must_run_on(desk, service, seen.tree)
     _cluster(desk, plan)
     desk.journal.event("preflight passed")
     return before
@@ -75,10 +77,10 @@ def _cluster(desk: Desk, plan: Plan) -> None:
     cluster = _cluster_ready(desk, [service.target for service in plan.services], dry_run=dry_run)
     if cluster is None or not dry_run:
         return
-    created = {_namespace(s.target) for s in plan.services if _creates_namespace(s.target)}
+    created = {s.target.namespace for s in plan.services if _creates_namespace(s.target)}
     for service in plan.services:
         objects = [one.body for one in service.objects]
-        desk.journal.find(*cluster.dry_run(objects, _namespace(service.target), created=created))
+        desk.journal.find(*cluster.dry_run(objects, service.target.namespace, created=created))
 
 
 def _cluster_ready(desk: Desk, targets: Collection[Target], *, dry_run: bool) -> Cluster | None:
@@ -91,8 +93,8 @@ def _cluster_ready(desk: Desk, targets: Collection[Target], *, dry_run: bool) ->
         desk.journal.find(Finding("info", "no-cluster", text))
         return None
     found = cluster.preflight(
-        {_namespace(target) for target in targets},
-        created={_namespace(target) for target in targets if _creates_namespace(target)},
+        {target.namespace for target in targets},
+        created={target.namespace for target in targets if _creates_namespace(target)},
         dry_run=dry_run,
         backup=not desk.options.skip_backup,
     )
@@ -138,7 +140,7 @@ def backup(desk: Desk, plan: Plan) -> None:
     folder = Path(desk.world.environ.get("RUNNER_TEMP") or tempfile.gettempdir())
     for service in plan.services:
         name = f"plate-release-{service.target.application}-{uuid.uuid4().hex[:12]}.yaml"
-        refs = [ObjectRef.of(one.body, _namespace(service.target)) for one in service.objects]
+        refs = [ObjectRef.of(one.body, service.target.namespace) for one in service.objects]
         file = cluster.backup(refs, folder / name)
         desk.journal.event(f"saved the live objects of {service.target.application} to {file}")
 
@@ -179,10 +181,6 @@ def _account(desk: Desk) -> Finding:
     if not user.logged_in:
         return Finding("error", "argocd-token", "Argo CD does not know the token of this run.")
     return Finding("info", "argocd", f"Argo CD {desk.argocd.version()}, as {user.username}")
-
-
-def _namespace(target: Target) -> str:
-    return target.manifest.application.spec.destination.namespace
 
 
 def _creates_namespace(target: Target) -> bool:

@@ -106,6 +106,7 @@ def _status(desk: Desk, service: str) -> dict[str, Any]:
     last = _last(desk, target.repository if target else desk.home, service)
     if spot:
         said += _seen("git", said, lambda: [*_disagreements(spot, live, runs)]) or ()
+        said += _other_image(spot, runs, last)
     return {
         "name": service,
         "application": target.application if target else None,
@@ -150,9 +151,16 @@ def _runs(desk: Desk, spot: ServicePlan) -> dict[str, Any] | None:
     cluster = desk.world.cluster()
     if cluster is None:
         return None
-    namespace = spot.target.manifest.application.spec.destination.namespace
-    found = cluster.status(ObjectRef.of(one.body, namespace) for one in spot.objects)
-    return {"images": list(found.images), "ready": found.ready, "replicas": found.replicas}
+    found = cluster.status(ObjectRef.of(one.body, spot.target.namespace) for one in spot.objects)
+    digests = {
+        digest for pod in found.pods for image, digest in pod.running if image in spot.images
+    }
+    return {
+        "images": list(found.images),
+        "digests": sorted(digests - {""}),
+        "ready": found.ready,
+        "replicas": found.replicas,
+    }
 
 
 def _last(desk: Desk, repository: Repository, service: str) -> Recorded | None:
@@ -171,6 +179,18 @@ def _behind(spot: ServicePlan, live: LiveApplication) -> Iterator[str]:
     tag = read(data, Key.parse(spot.key), file=spot.file) if data is not None else None
     if tag is None or tag_of(tag) != spot.before:
         yield f"Argo CD is at {revision[:12]}, where the tag is {tag_of(tag or '')}"
+
+
+def _other_image(
+    spot: ServicePlan, runs: dict[str, Any] | None, last: Recorded | None
+) -> Iterator[str]:
+    """Say where another image runs under the tag than the registry had when it was released."""
+    services = last.entry.services if last else ()
+    for one in services:
+        if one.name == spot.target.service and one.after == spot.before and one.image:
+            for digest in runs["digests"] if runs else ():
+                if digest not in one.image.digests:
+                    yield f"{digest} runs, and {one.after} was released as {one.image.digest}"
 
 
 def _disagreements(

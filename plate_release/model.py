@@ -87,6 +87,24 @@ class Image:
         return f"{self.repository}{tag}{digest}"
 
 
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An image as its registry has it.
+
+    `platforms` has the digest of each platform's manifest, such as of `linux/arm64/v8`; it is empty
+    where that is not known. `created` is in ISO 8601.
+    """
+
+    digest: str
+    platforms: Mapping[str, str]
+    created: str | None
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Every digest that a node may say it runs."""
+        return frozenset((self.digest, *self.platforms.values()))
+
+
 class EntryKind(StrEnum):
     """What a path of a git tree is."""
 

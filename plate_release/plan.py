@@ -18,6 +18,7 @@ from plate_release.charts import (
     chart_inputs,
     containers,
     edited,
+    files_of,
     image_keys,
     objects_of,
     open_charts,
@@ -27,7 +28,7 @@ from plate_release.charts.inputs import UNKNOWN
 from plate_release.charts.workloads import split_image
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
-from plate_release.model import Ask, Edit, Finding
+from plate_release.model import Ask, Edit, Finding, FoundImage
 from plate_release.values import Key, splice
 
 Charts = tuple[OpenChart, ...]
@@ -55,13 +56,18 @@ class Target:
         """The Application's name."""
         return self.manifest.name
 
+    @property
+    def namespace(self) -> str:
+        """Where its objects go that name no namespace."""
+        return self.manifest.application.spec.destination.namespace
+
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
     """What is written for one service, tags as people name them.
 
-    images: must run afterwards. objects: what is rendered then; empty for a revert. depends: the
-    files and folders that decided all this.
+    images: must run afterwards. found: the image as the registry has it, if it was asked. objects:
+    what is rendered then; empty for a revert. depends: the files and folders that decided all this.
     """
 
     target: Target
@@ -74,6 +80,7 @@ class ServicePlan:
     images: tuple[str, ...]
     images_before: tuple[str, ...]
     digest: str | None = None
+    found: FoundImage | None = None
     difference: str = ""
     objects: tuple[KubernetesObject, ...] = field(default=(), repr=False)
     findings: tuple[Finding, ...] = ()
@@ -123,8 +130,17 @@ class Plan:
         return tuple(f for service in self.services for f in service.findings)
 
 
-Judge = Callable[[Target, ImageKeys, Ask], tuple[Ask, tuple[Finding, ...]]]
-"""Refuses a tag, or returns what to write (a digest may be added) with what is to be known."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What to write for a tag (a digest may be added), and what is to be known of it."""
+
+    ask: Ask
+    findings: tuple[Finding, ...] = ()
+    found: FoundImage | None = None
+
+
+Judge = Callable[[Target, ImageKeys, Ask], Judged]
+"""Looks at a tag; raises TagRefused where it may not be released."""
 Review = Callable[[Objects, str], tuple[Finding, ...]]
 """Looks at what would be applied to a Kubernetes of some version, empty where it is not known."""
 
@@ -149,6 +165,7 @@ def plan_release(
         ThreadPoolExecutor(max_workers=4) as lints,
     ):
         planner = _Planner(judge, review, lints, strict)
+        _bring([target for target, _ in wanted], trees)
         opened = [stack.enter_context(_open(target, trees, helm)) for target, _ in wanted]
         jobs = [
             services.submit(planner.plan, target, charts, ask)
@@ -177,10 +194,22 @@ def _is_reference(name: str) -> bool:
 
 def where(target: Target, tree: RepositoryTree, helm: Helm) -> ServicePlan:
     """Return where the service's tag stands on `tree` and which images run because of it."""
-    with _open(target, {target.repository: tree}, helm) as charts:
+    trees = {target.repository: tree}
+    _bring([target], trees)
+    with _open(target, trees, helm) as charts:
         before = _render(charts)
         keys = _keys(target, charts, before, Ask(target.service, ""))
         return _unchanged(target, charts, keys, before)
+
+
+def _bring(targets: Iterable[Target], trees: Mapping[Repository, RepositoryTree]) -> None:
+    """Fetch what will be read of each repository, in one round trip."""
+    wanted: dict[Repository, set[str]] = {}
+    for target in targets:
+        tree = trees[target.repository]
+        wanted.setdefault(target.repository, set()).update(files_of(target.manifest, tree))
+    for repository, paths in wanted.items():
+        trees[repository].read_many(sorted(paths))
 
 
 def _open(
@@ -217,7 +246,8 @@ class _Planner:
         before = _render(charts)
         keys = _keys(target, charts, before, ask)
         plan = _unchanged(target, charts, keys, before)
-        ask, judged = self.judge(target, keys, ask)
+        judged = self.judge(target, keys, ask)
+        ask = judged.ask
         edit = edited(charts, keys, ask)
         if not edit.edits:
             return plan
@@ -229,13 +259,14 @@ class _Planner:
             plan,
             after=ask.tag,
             digest=ask.digest,
+            found=judged.found,
             changes=changes(keys, ask),
             edits=edit.edits,
             images=_images(c.image for c in containers(change.after) if c.place in places),
             difference=change.difference.text,
             objects=change.after,
             findings=(
-                *judged,
+                *judged.findings,
                 *change.findings,
                 *self._reviewed(charts, change.after),
                 *(finding for lint in lints for finding in lint.result()),

@@ -11,17 +11,19 @@ from plate_release.gitops.ledger import last_good
 from plate_release.gitops.revert import target_of
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.images.policy import judge as judge_tag
-from plate_release.images.registry import Found, RegistryUnavailable
-from plate_release.model import Ask, Finding, Image
+from plate_release.model import Ask, Finding
 from plate_release.plan import (
     Judge,
+    Judged,
     Plan,
     RepositoryPlan,
     ServicePlan,
     Target,
     plan_release,
+    tag_of,
     where,
 )
+from plate_release.provenance import offered_digest, registry_word
 from plate_release.result import ServiceResult
 
 
@@ -47,11 +49,12 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
 def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> RepositoryPlan | None:
     """Plan the same on another head; None where nothing is left to do."""
     wanted = [(s.target, Ask(s.target.service, s.after, s.digest)) for s in part.services]
+    found = {s.target.service: s.found for s in part.services}
     plan = plan_release(
         wanted,
         {part.repository: tree},
         desk.helm,
-        judge=_accept,
+        judge=lambda target, _, ask: Judged(ask, found=found[target.service]),
         review=_look,
         strict=desk.config.release.strict_lint,
     )
@@ -88,44 +91,32 @@ def _last_good(desk: Desk, target: Target) -> Ask:
     return Ask(target.service, good)
 
 
-def _accept(_target: Target, _keys: ImageKeys, ask: Ask) -> tuple[Ask, tuple[Finding, ...]]:
-    return ask, ()
+def _accept(_target: Target, _keys: ImageKeys, ask: Ask) -> Judged:
+    return Judged(ask)
 
 
 def _judge(desk: Desk) -> Judge:
-    def judge(target: Target, keys: ImageKeys, ask: Ask) -> tuple[Ask, tuple[Finding, ...]]:
+    def judge(target: Target, keys: ImageKeys, ask: Ask) -> Judged:
+        before, pinned = tag_of(keys.values[keys.main]), keys.image.digest
+        if ask.tag == before and ask.digest in (None, pinned):
+            return Judged(replace(ask, digest=pinned))
         policy = desk.config.service(target.service).tags
         if desk.options.allow_downgrade:
             policy = policy.model_copy(update={"allow_downgrade": True})
-        before = keys.image.tag or ""
-        found, told = _image(desk, Image(keys.image.repository, ask.tag, ask.digest))
-        digest = found.digest if found else None
-        findings = judge_tag(before, ask, policy, digest=digest) if before != ask.tag else ()
-        if found and keys.image.digest and not ask.digest:
+        findings = judge_tag(
+            before,
+            ask,
+            policy,
+            production=desk.config.is_production,
+            offer=lambda: offered_digest(desk, keys, ask),
+        )
+        word = registry_word(desk, keys, ask)
+        if word.found and pinned and not ask.digest:
             # A chart that pins digests goes on doing so.
-            ask = replace(ask, digest=found.digest)
-        return ask, (*findings, *told)
+            ask = replace(ask, digest=word.found.digest)
+        return Judged(ask, (*findings, *word.findings), word.found)
 
     return judge
-
-
-def _image(desk: Desk, image: Image) -> tuple[Found | None, tuple[Finding, ...]]:
-    """Ask the registry, as the policy has it: require, warn, or off."""
-    policy = desk.options.image_check
-    if policy == "off":
-        return None, ()
-    try:
-        found = desk.world.registry().find(image)
-    except RegistryUnavailable as error:
-        if policy == "require":
-            raise PlanRefused(
-                f"It cannot be checked that {image} exists.",
-                why=str(error),
-                todo="Try again, or pass --image-check warn.",
-            ) from error
-        text = f"It could not be checked that {image} exists: {error}"
-        return None, (Finding("warning", "image-unchecked", text),)
-    return found, (Finding("info", "image", f"{image} is {found.digest}"),)
 
 
 def _look(objects: Objects, kube_version: str) -> tuple[Finding, ...]:
@@ -155,6 +146,7 @@ def tell_services(desk: Desk, services: Iterable[ServicePlan]) -> None:
             key=service.key,
             before=service.before,
             after=service.after,
+            image=service.found,
         )
         for service in services
     )

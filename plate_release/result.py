@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from plate_release.errors import ExitCode, ReleaseError
-from plate_release.model import Clock, Edit, Finding, Judgement, Outcome
+from plate_release.model import Clock, Edit, Finding, FoundImage, Judgement, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class ServiceResult:
     key: str
     before: str
     after: str
+    image: FoundImage | None = None
     commit: str | None = None
     watched: Watched | None = None
     revert_commit: str | None = None

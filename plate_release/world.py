@@ -68,11 +68,12 @@ class World:
 
         return Helm(find_helm(self.environ), self.environ)
 
-    def registry(self) -> "Registry":
-        """Return the way to registries, with the user's credentials."""
+    def registry(self, check: "Callable[[], None]") -> "Registry":
+        """Return the way to registries, with the user's credentials; `check` as in Registry."""
+        from plate_release.images.credentials import given_logins
         from plate_release.images.registry import Registry
 
-        return Registry(environ=self.environ)
+        return Registry(self.environ, given_logins(self.environ), check)
 
     def argocd(self, server: str, told: "Callable[[str], None]") -> "ArgoCD":
         """Return Argo CD; `server` is the configuration's. Raises UsageError."""

@@ -17,7 +17,7 @@ from plate_release.argocd.failures import (
     failure,
     foreign,
 )
-from plate_release.argocd.status import LiveApplication, ResourceTree, SyncWindows
+from plate_release.argocd.status import LiveApplication, Node, ResourceTree, SyncWindows
 from plate_release.argocd.transport import Query, Request
 
 M = TypeVar("M", bound=BaseModel)
@@ -65,6 +65,10 @@ class Version(Wire):
 
 class _Value(Wire):
     value: str = ""
+
+
+class _Manifest(Wire):
+    manifest: str = ""
 
 
 class _List(Wire):
@@ -115,6 +119,18 @@ class ArgoCD:
     def resource_tree(self, app: AppRef) -> ResourceTree:
         """Return the objects that belong to it, pods among them."""
         return self._read(ResourceTree, _path(app, "resource-tree"), app.query)
+
+    def manifest(self, app: AppRef, node: Node) -> str:
+        """Return a live object of its tree, as JSON."""
+        query = (
+            *app.query,
+            ("namespace", node.namespace),
+            ("resourceName", node.name),
+            ("group", node.group),
+            ("version", node.version),
+            ("kind", node.kind),
+        )
+        return self._read(_Manifest, _path(app, "resource"), query).manifest
 
     def sync_windows(self, app: AppRef) -> SyncWindows:
         """Return the windows that apply to it."""

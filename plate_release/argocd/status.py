@@ -253,6 +253,7 @@ class Node(Wire):
     """One object of the resource tree."""
 
     group: str = ""
+    version: str = ""
     kind: str = ""
     namespace: str = ""
     name: str = ""
@@ -268,10 +269,31 @@ class Node(Wire):
         return next((item.value for item in self.info if item.name == name), "")
 
 
+class SystemInfo(Wire):
+    """What a cluster's node is."""
+
+    operating_system: str = ""
+    architecture: str = ""
+
+    @property
+    def platform(self) -> str:
+        """Such as `linux/arm64`, empty where it is not said."""
+        parts = (self.operating_system, self.architecture)
+        return "/".join(parts) if all(parts) else ""
+
+
+class Host(Wire):
+    """A node of the cluster that runs pods of the Application."""
+
+    name: str = ""
+    system_info: SystemInfo = SystemInfo()
+
+
 class ResourceTree(Wire):
     """`GET .../resource-tree`."""
 
     nodes: Many[Node] = ()
+    hosts: Many[Host] = ()
 
 
 class SyncWindow(Wire):

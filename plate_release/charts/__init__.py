@@ -12,7 +12,7 @@ from plate_release.charts.discover import (
     select,
     unknown_service,
 )
-from plate_release.charts.gather import chart_inputs
+from plate_release.charts.gather import chart_inputs, files_of
 from plate_release.charts.helm import Helm, find_helm
 from plate_release.charts.inputs import Capabilities, ChartInputs
 from plate_release.charts.key import ImageKeys, changes, image_keys
@@ -45,6 +45,7 @@ __all__ = [
     "compare",
     "containers",
     "edited",
+    "files_of",
     "find",
     "find_helm",
     "image_keys",

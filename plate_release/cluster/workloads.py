@@ -1,6 +1,6 @@
 """What runs: workloads and their pods, read from the API server's objects. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,14 @@ KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Rollout"})
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One pod: the images of the workload's containers, and what it waits for ("" for nothing)."""
+    """One pod: the images of the workload's containers, and what it waits for ("" for nothing).
+
+    running: each image with the digest that runs, which is "" where it is not known.
+    """
 
     name: str
     images: tuple[str, ...]
+    running: tuple[tuple[str, str], ...]
     ready: bool
     restarts: int
     waiting: str
@@ -92,16 +96,32 @@ def _containers(spec: Mapping[str, Any]) -> dict[str, str]:
 def _pod(body: Mapping[str, Any], wanted: frozenset[str]) -> Pod:
     status = body.get("status") or {}
     # Meshes put containers of their own into pods; only the workload's tell what it runs.
-    running = _containers(body.get("spec") or {})
+    specified = _containers(body.get("spec") or {})
     statuses = status.get("containerStatuses") or ()
     return Pod(
         name=body["metadata"]["name"],
-        images=tuple(image for name, image in running.items() if name in wanted),
+        images=tuple(image for name, image in specified.items() if name in wanted),
+        running=tuple(running(body, wanted)),
         ready=_condition(status, "Ready").get("status") == "True"
         and "deletionTimestamp" not in body["metadata"],
         restarts=sum(item.get("restartCount", 0) for item in statuses),
         waiting="; ".join(_waiting(status)),
     )
+
+
+def running(
+    body: Mapping[str, Any], wanted: Collection[str] | None = None
+) -> Iterator[tuple[str, str]]:
+    """Give the image of each container of a pod (of those `wanted`) with the digest that runs.
+
+    A kubelet says `repository@sha256:...`; what it built or loaded itself has no digest: "".
+    """
+    specified = _containers(body.get("spec") or {})
+    for status in (body.get("status") or {}).get("containerStatuses") or ():
+        name = status.get("name")
+        if name in specified and (wanted is None or name in wanted):
+            _, at, digest = str(status.get("imageID") or "").rpartition("@")
+            yield specified[name], digest if at else ""
 
 
 def _waiting(status: Mapping[str, Any]) -> Iterator[str]:

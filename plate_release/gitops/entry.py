@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from plate_release.model import Judgement, Outcome
+from plate_release.model import FoundImage, Judgement, Outcome
 
 SCHEMA: Literal["plate-release/ledger/v1"] = "plate-release/ledger/v1"
 WATCHING: Literal["watching"] = "watching"
@@ -23,7 +23,10 @@ class _Kept(BaseModel):
 
 
 class ServiceEntry(_Kept):
-    """One service of a release: its tag before and after, where it stands, how it ended."""
+    """One service of a release: its tag before and after, where it stands, how it ended.
+
+    image: what the registry had under the tag, if it was asked.
+    """
 
     name: str
     before: str
@@ -33,6 +36,7 @@ class ServiceEntry(_Kept):
     application: str = ""
     file: str = ""
     key: str = ""
+    image: FoundImage | None = None
 
 
 class Entry(_Kept):

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from plate_release.errors import UsageError
-from plate_release.model import Ask, Image
+from plate_release.model import Ask
 
 DOCKER_HUB = "docker.io"
 
@@ -13,10 +13,8 @@ _DIGEST = r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?"
 _WORDS = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REFERENCE = re.compile(
-    rf"(?P<repository>(?:{_HOST}/)?{_WORDS}(?:/{_WORDS})*)"
-    rf"(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?"
-)
+_REPOSITORY = rf"(?:{_HOST}/)?{_WORDS}(?:/{_WORDS})*"
+_LONGEST = 255
 _ASK = re.compile(r"(?P<service>[^=\s]+)=(?P<tag>[^@]*)(?:@(?P<digest>.*))?", re.DOTALL)
 
 
@@ -41,12 +39,9 @@ def is_digest(text: str) -> bool:
     return re.fullmatch(_DIGEST, text) is not None
 
 
-def parse_image(text: str) -> Image:
-    """Split a reference such as `host:5000/team/app:1.2@sha256:...`; raises UsageError."""
-    match = _REFERENCE.fullmatch(text)
-    if match is None:
-        raise UsageError(f"{text!r} is not an image reference", todo="Write it as host/name:tag.")
-    return Image(match["repository"], match["tag"], match["digest"])
+def is_repository(text: str) -> bool:
+    """Whether it is an image's name, perhaps with a registry's host before it."""
+    return len(text) <= _LONGEST and re.fullmatch(_REPOSITORY, text) is not None
 
 
 def locate(repository: str) -> Location:
@@ -54,11 +49,16 @@ def locate(repository: str) -> Location:
     host, slash, path = repository.partition("/")
     if not slash or not (set(host) & set(".:[") or host == "localhost" or host != host.lower()):
         host, path = DOCKER_HUB, repository
-    if host in ("index.docker.io", "registry-1.docker.io"):
-        host = DOCKER_HUB
+    host = host_of(host)
     if host == DOCKER_HUB and "/" not in path:
         path = f"library/{path}"
     return Location(host, path)
+
+
+def host_of(name: str) -> str:
+    """Return a registry's host in the one way that it is written here."""
+    host = name.lower().removesuffix(":443")
+    return DOCKER_HUB if host in ("index.docker.io", "registry-1.docker.io") else host
 
 
 def parse_ask(text: str) -> Ask:

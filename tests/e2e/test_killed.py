@@ -19,10 +19,8 @@ PLANNING = [
     "git config",
     "git fetch",  # the head and the ledger
     "git cat-file",  # runs beside its caller, and ends with it
-    "git -c",  # each fetches blobs
-    "git -c",
-    "git -c",
-    "git -c",
+    "git -c",  # the configuration and the Applications
+    "git -c",  # the chart and its values
     "git fast-import",  # the release commit
     "git diff-tree",
     "git fast-import",  # its note

@@ -1,0 +1,181 @@
+"""Whether a release's image is there, fits the nodes, and is what runs in the end."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from plate_release.argocd.failures import CallFailed
+from plate_release.argocd.status import Node, ResourceTree
+from plate_release.charts import ImageKeys
+from plate_release.charts.workloads import split_image
+from plate_release.cluster import ObjectRef
+from plate_release.cluster.workloads import running
+from plate_release.desk import Desk
+from plate_release.errors import ClusterUnavailable, PlanRefused, TagRefused
+from plate_release.images.reference import is_repository
+from plate_release.images.registry import ImageMissing, RegistryUnavailable
+from plate_release.model import Ask, Finding, FoundImage, Image
+from plate_release.plan import ServicePlan
+
+# So many pods of a service are asked for what they run.
+_MOST_PODS = 5
+
+
+class WrongPlatform(TagRefused):
+    """The image does not run on the nodes."""
+
+    code = "image-platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What the registry says of an image; `found` is None where it was not asked, or not heard."""
+
+    found: FoundImage | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+def registry_word(desk: Desk, keys: ImageKeys, ask: Ask) -> Word:
+    """Ask for every image that a key decides, as the image check has it: require, warn, or off.
+
+    Raises TagRefused where one is missing or does not run on the platforms of the configuration,
+    PlanRefused where that cannot be known and must be.
+    """
+    if desk.options.image_check == "off":
+        return Word()
+    used = (split_image(container.image).repository for container in keys.containers)
+    words = [_word(desk, Image(one, ask.tag, ask.digest)) for one in dict.fromkeys(used)]
+    return Word(words[0].found, tuple(finding for word in words for finding in word.findings))
+
+
+def offered_digest(desk: Desk, keys: ImageKeys, ask: Ask) -> str | None:
+    """Return the digest that a tag has now, None where that cannot be known."""
+    try:
+        return desk.registry.find(Image(keys.image.repository, ask.tag)).digest
+    except (RegistryUnavailable, TagRefused):
+        return None
+
+
+def _word(desk: Desk, image: Image) -> Word:
+    if not is_repository(image.repository):
+        raise PlanRefused(
+            f"The chart asks for the image {image}, which is none.",
+            why=f"{image.repository!r} is no image's name.",
+            todo="Correct the repository in the values.",
+        )
+    try:
+        found = desk.registry.find(image)
+        moved = tuple(_moved(desk, image)) if image.digest else ()
+    except RegistryUnavailable as error:
+        return _unknown(desk, image, error)
+    if missing := [one for one in desk.config.platforms if not _runs_on(found, one)]:
+        raise _wrong(image, found, missing)
+    made = f", made {found.created}" if found.created else ""
+    on = f" for {', '.join(found.platforms)}" if found.platforms else ""
+    return Word(found, (Finding("info", "image", f"{image} is {found.digest}{on}{made}"), *moved))
+
+
+def _unknown(desk: Desk, image: Image, error: RegistryUnavailable) -> Word:
+    if desk.options.image_check == "require":
+        raise PlanRefused(
+            f"It cannot be checked that {image} exists.",
+            why=str(error),
+            todo="Try again, or pass --image-check warn.",
+        ) from error
+    text = f"It could not be checked that {image} exists: {error}"
+    return Word(findings=(Finding("warning", "image-unchecked", text),))
+
+
+def _moved(desk: Desk, image: Image) -> Iterator[Finding]:
+    """Warn where the tag beside a digest means another image: the tag is then only decoration."""
+    try:
+        tagged = desk.registry.find(Image(image.repository, image.tag)).digest
+    except ImageMissing:
+        tagged = "not there"
+    except TagRefused:
+        tagged = "no container image"
+    if tagged != image.digest:
+        text = f"{image.repository}:{image.tag} is {tagged}, and {image.digest} will run."
+        yield Finding("warning", "tag-digest", text)
+
+
+def must_run_on(desk: Desk, service: ServicePlan, tree: ResourceTree | None) -> None:
+    """Compare the image with the nodes that run the Application now, as Argo CD knows them.
+
+    Raises WrongPlatform where it runs on none of them; says so where it runs on some.
+    """
+    nodes = {host.system_info.platform for host in tree.hosts} - {""} if tree else set()
+    if service.found is None or desk.config.platforms:
+        return
+    unfit = sorted(node for node in nodes if not _runs_on(service.found, node))
+    if unfit and set(unfit) == nodes:
+        raise _wrong(service.images[0], service.found, unfit)
+    if unfit:
+        text = f"{service.images[0]} does not run on {', '.join(unfit)}, as some nodes are."
+        desk.journal.find(Finding("warning", "image-platform", text))
+
+
+def _runs_on(found: FoundImage, wanted: str) -> bool:
+    """Whether an image has a platform, whatever its variant; true where its own are not known."""
+    return not found.platforms or any(
+        f"{one}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{one}/")
+        for one in found.platforms
+    )
+
+
+def _wrong(image: Image | str, found: FoundImage, missing: Collection[str]) -> WrongPlatform:
+    return WrongPlatform(
+        f"{image} does not run on {', '.join(missing)}.",
+        why=f"The registry has it for {', '.join(found.platforms)}.",
+        todo="Build and push it for the nodes' platforms.",
+    )
+
+
+def compare_running(desk: Desk, services: Iterable[ServicePlan]) -> None:
+    """Warn where what runs is not the image that the registry had when this was planned."""
+    for service in services:
+        if service.found is None:
+            continue
+        for pod, digest in _running(desk, service):
+            if digest not in service.found.digests:
+                text = (
+                    f"{pod} runs {digest}, and {service.images[0]} was {service.found.digest}:"
+                    " the tag was moved, or the node had an older image of that name."
+                )
+                desk.journal.find(Finding("warning", "image-digest", text))
+
+
+def _running(desk: Desk, service: ServicePlan) -> Iterator[tuple[str, str]]:
+    """Give the digest that each pod runs of the service's images, where it can be seen."""
+    try:
+        yield from _from_cluster(desk, service) or _from_argocd(desk, service)
+    except (ClusterUnavailable, CallFailed, ValueError):
+        return  # the release is live all the same
+
+
+def _from_cluster(desk: Desk, service: ServicePlan) -> list[tuple[str, str]]:
+    cluster = desk.world.cluster()
+    if cluster is None:
+        return []
+    refs = (ObjectRef.of(one.body, service.target.namespace) for one in service.objects)
+    return [
+        (pod.name, digest)
+        for pod in cluster.status(refs).pods
+        for image, digest in pod.running
+        if digest and image in service.images
+    ]
+
+
+def _from_argocd(desk: Desk, service: ServicePlan) -> list[tuple[str, str]]:
+    ref = desk.ref(service.target)
+    nodes = [node for node in desk.argocd.resource_tree(ref).nodes if _is_pod(node, service)]
+    return [
+        (node.name, digest)
+        for node in nodes[:_MOST_PODS]
+        for image, digest in running(json.loads(desk.argocd.manifest(ref, node)))
+        if digest and image in service.images
+    ]
+
+
+def _is_pod(node: Node, service: ServicePlan) -> bool:
+    return node.kind == "Pod" and not set(service.images).isdisjoint(node.images)
