@@ -68,6 +68,13 @@ class Argo(_Section):
     namespace: str = "argocd"
 
 
+class Kubernetes(_Section):
+    """What the environment's cluster is; else Argo CD is asked, and then the cluster."""
+
+    version: str = Field(default="", pattern=r"^(v?[0-9]+\.[0-9]+.*)?$", examples=["1.33"])
+    api_versions: tuple[str, ...] = ()
+
+
 class Service(_Section):
     """What the repository itself does not say about a service."""
 
@@ -106,6 +113,7 @@ class Config(_Section):
     )
     confirm: bool = False
     argocd: Argo = Argo()
+    kubernetes: Kubernetes = Kubernetes()
     applications: str = "environments"
     services: dict[str, Service] = {}
     release: ReleaseDefaults = ReleaseDefaults()
@@ -164,7 +172,7 @@ def _mistake(item: dict[str, Any]) -> str:
 
 
 def _known_keys() -> list[str]:
-    models: tuple[type[_Section], ...] = (Config, Argo, Service, ReleaseDefaults)
+    models: tuple[type[_Section], ...] = (Config, Argo, Kubernetes, Service, ReleaseDefaults)
     return [field.alias or name for m in models for name, field in m.model_fields.items()]
 
 

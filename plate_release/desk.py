@@ -1,7 +1,7 @@
 """A request laid out: its repository, configuration, options and Applications, read once."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plate_release import config as configuration
-from plate_release.application import same_repository
+from plate_release.application import Destination, same_repository
 from plate_release.charts import (
+    Capabilities,
     Discovery,
     Helm,
     Manifest,
@@ -20,6 +21,7 @@ from plate_release.charts import (
     repositories,
     unknown_service,
 )
+from plate_release.charts.inputs import UNKNOWN
 from plate_release.charts.sources import sources
 from plate_release.config import Config
 from plate_release.errors import Interrupted, ReleaseError, UsageError
@@ -55,6 +57,7 @@ class Desk:
     options: Options
     recorders: dict[str, "Recorder"] = field(default_factory=dict)
     recorded: set[str] = field(default_factory=set)
+    _capabilities: dict[Destination, Capabilities] = field(default_factory=dict)
     _trees: dict[Repository, RepositoryTree] = field(default_factory=dict)
 
     @cached_property
@@ -163,6 +166,35 @@ class Desk:
         folder = self.world.environ.get("RUNNER_TEMP")
         return Path(folder) / INTENT if folder else None
 
+    def capabilities(self, where: Destination) -> Capabilities:
+        """Return what charts are told of a cluster, as far as it can be known.
+
+        The configuration says it, else Argo CD, which renders with what it knows, else the cluster.
+        """
+        if where not in self._capabilities:
+            self._capabilities[where] = next(self._known(where), UNKNOWN)
+        return self._capabilities[where]
+
+    def _known(self, where: Destination) -> Iterator[Capabilities]:
+        said = self.config.kubernetes
+        if said.version:
+            yield Capabilities.of(said.version, said.api_versions)
+        with suppress(ReleaseError):
+            info = self.argocd.cluster(where) if self._may_ask_argocd else None
+            if info and info.server_version:
+                yield Capabilities.of(info.server_version, info.api_versions)
+        with suppress(ReleaseError):
+            if cluster := self.world.cluster():
+                yield Capabilities.of(*cluster.capabilities())
+
+    @property
+    def _argocd_server(self) -> str:
+        return self.world.environ.get("ARGOCD_SERVER") or self.config.argocd.server
+
+    @property
+    def _may_ask_argocd(self) -> bool:
+        return bool(self._argocd_server and self.world.environ.get("ARGOCD_AUTH_TOKEN"))
+
     def check_stop(self) -> None:
         """Raise Interrupted where the run was asked to stop."""
         if self.world.stop.asked:
@@ -188,6 +220,7 @@ class Desk:
             url,
             Key.parse(configured.tag_key) if configured.tag_key else None,
             configured.values_file,
+            self.capabilities(spec.destination),
             others={u: self.world.repository(u, branch) for u in urls if u != url},
         )
 
@@ -207,8 +240,7 @@ class Desk:
         if manifest is not None:
             return manifest
         unknown = unknown_service(self.discovery, service, environment, override)
-        configured = self.config.argocd.server or self.world.environ.get("ARGOCD_SERVER")
-        if not configured or service in self.discovery.services(environment):
+        if not self._argocd_server or service in self.discovery.services(environment):
             raise unknown
         return self._live_manifest(name, unknown)
 

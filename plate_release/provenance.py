@@ -68,7 +68,7 @@ def _word(desk: Desk, image: Image) -> Word:
         moved = tuple(_moved(desk, image)) if image.digest else ()
     except RegistryUnavailable as error:
         return _unknown(desk, image, error)
-    if missing := [one for one in desk.config.platforms if not _runs_on(found, one)]:
+    if missing := [one for one in desk.config.platforms if not runs_on(found, one)]:
         raise _wrong(image, found, missing)
     made = f", made {found.created}" if found.created else ""
     on = f" for {', '.join(found.platforms)}" if found.platforms else ""
@@ -107,7 +107,7 @@ def must_run_on(desk: Desk, service: ServicePlan, tree: ResourceTree | None) -> 
     nodes = {host.system_info.platform for host in tree.hosts} - {""} if tree else set()
     if service.found is None or desk.config.platforms:
         return
-    unfit = sorted(node for node in nodes if not _runs_on(service.found, node))
+    unfit = sorted(node for node in nodes if not runs_on(service.found, node))
     if unfit and set(unfit) == nodes:
         raise _wrong(service.images[0], service.found, unfit)
     if unfit:
@@ -115,8 +115,11 @@ def must_run_on(desk: Desk, service: ServicePlan, tree: ResourceTree | None) -> 
         desk.journal.find(Finding("warning", "image-platform", text))
 
 
-def _runs_on(found: FoundImage, wanted: str) -> bool:
-    """Whether an image has a platform, whatever its variant; true where its own are not known."""
+def runs_on(found: FoundImage, wanted: str) -> bool:
+    """Whether an image has a platform, whatever its variant; true where its own are not known.
+
+    Pure.
+    """
     return not found.platforms or any(
         f"{one}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{one}/")
         for one in found.platforms
@@ -134,15 +137,22 @@ def _wrong(image: Image | str, found: FoundImage, missing: Collection[str]) -> W
 def compare_running(desk: Desk, services: Iterable[ServicePlan]) -> None:
     """Warn where what runs is not the image that the registry had when this was planned."""
     for service in services:
-        if service.found is None:
-            continue
-        for pod, digest in _running(desk, service):
-            if digest not in service.found.digests:
-                text = (
-                    f"{pod} runs {digest}, and {service.images[0]} was {service.found.digest}:"
-                    " the tag was moved, or the node had an older image of that name."
-                )
-                desk.journal.find(Finding("warning", "image-digest", text))
+        if service.found is not None:
+            running = _running(desk, service)
+            desk.journal.find(*strangers(service.images[0], service.found, running))
+
+
+def strangers(
+    image: str, found: FoundImage, running: Iterable[tuple[str, str]]
+) -> Iterator[Finding]:
+    """Name the pods that run another digest than was found. Pure."""
+    for pod, digest in running:
+        if digest not in found.digests:
+            text = (
+                f"{pod} runs {digest}, and {image} was {found.digest} when this was planned:"
+                " the tag was moved, or the node had an older image of that name."
+            )
+            yield Finding("warning", "image-digest", text)
 
 
 def _running(desk: Desk, service: ServicePlan) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field, ValidationError
 
-from plate_release.application import Many, Wire
+from plate_release.application import Destination, Many, Wire
 from plate_release.argocd.failures import (
     Answer,
     CallFailed,
@@ -61,6 +61,21 @@ class Version(Wire):
     """Argo CD's version, such as `v3.6.0+unknown`."""
 
     version: str = Field(default="", alias="Version")
+
+
+class ClusterInfo(Wire):
+    """What Argo CD knows of a cluster, and gives to the charts that it renders for it."""
+
+    server_version: str = ""
+    api_versions: Many[str] = ()
+
+
+class _Cluster(Wire):
+    info: ClusterInfo = ClusterInfo()
+
+
+class _Clusters(Wire):
+    items: Many[_Cluster] = ()
 
 
 class _Value(Wire):
@@ -145,6 +160,12 @@ class ArgoCD:
     def userinfo(self) -> User:
         """Return whom the token stands for. A wrong token is not refused here, it is nobody."""
         return self._read(User, "/api/v1/session/userinfo")
+
+    def cluster(self, where: Destination) -> ClusterInfo | None:
+        """Return what is known of an Application's cluster, None where we may not see it."""
+        query = ("server", where.server) if where.server else ("name", where.name)
+        found = self._read(_Clusters, "/api/v1/clusters", (query,)).items
+        return found[0].info if found else None
 
     def version(self) -> str:
         """Return Argo CD's version."""

@@ -113,7 +113,7 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
         parameters=(*_parameters(helm, variables), *_file_parameters(helm, contents)),
         release=options.release_name or manifest.name,
         namespace=options.namespace or spec.destination.namespace,
-        capabilities=Capabilities(
+        capabilities=Capabilities.of(
             options.kube_version or known.kube_version, options.api_versions or known.api_versions
         ),
         flags=tuple(_flags(options)),

@@ -6,23 +6,36 @@ Order of precedence, later wins: the chart's values.yaml, `valueFiles` as listed
 util/helm/cmd.go.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Self
 
 from plate_release.charts.reading import Path
 from plate_release.model import Tree
+
+_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What the destination is to a chart (`.Capabilities`); empty where it is not known.
 
-    `kube_version` is such as `1.33` or `v1.33.2`, `api_versions` such as `apps/v1/Deployment`.
+    `kube_version` is such as `1.33.2`, `api_versions` such as `apps/v1` and `apps/v1/Deployment`.
     """
 
     kube_version: str = ""
     api_versions: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, kube_version: str, api_versions: Iterable[str]) -> Self:
+        """Return them as Argo CD gives them to helm, which is without a vendor's suffix.
+
+        A chart's `kubeVersion: ">=1.20"` would not hold for `v1.28.5-gke.1200`.
+        """
+        number = _VERSION.match(kube_version)
+        plain = ".".join(part or "0" for part in number.groups()) if number else kube_version
+        return cls(plain, tuple(api_versions))
 
 
 UNKNOWN = Capabilities()

@@ -1,8 +1,9 @@
 """The cluster: may we, would it accept these objects, what runs, and a backup of it.
 
 Asked of the API server, nothing else: `GET /version`, `GET /api/v1/namespaces[/NAME]`, `POST` of
-SelfSubjectReviews and SelfSubjectAccessReviews, `GET /api/v1` and `GET /apis/GROUP/VERSION` (which
-kinds it knows), `GET` of objects and of pods by label, and `PATCH` or `POST` with `dryRun=All`.
+SelfSubjectReviews and SelfSubjectAccessReviews, `GET /api`, `/apis`, `/api/v1` and
+`/apis/GROUP/VERSION` (which kinds it knows), `GET` of objects and of pods by label, and `PATCH` or
+`POST` with `dryRun=All`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
-from plate_release.cluster import access, backup, dry_run, kubeconfig, workloads
+from plate_release.cluster import access, backup, discovery, dry_run, kubeconfig, workloads
 from plate_release.cluster.objects import ObjectRef, Resource, segment
 from plate_release.cluster.server import Answer, Server
 from plate_release.cluster.workloads import Workload, Workloads
@@ -39,6 +40,13 @@ class Cluster:
         source = kubeconfig.find(kubeconfig_file, environ)
         return None if source is None else cls(Server(kubeconfig.load(source)))
 
+    def capabilities(self) -> tuple[str, tuple[str, ...]]:
+        """Return its version, and what it serves as `discovery.api_versions` has it.
+
+        Raises ClusterUnavailable.
+        """
+        return discovery.version(self.server), discovery.api_versions(self.server)
+
     def preflight(
         self,
         namespaces: Iterable[str],
@@ -53,9 +61,9 @@ class Cluster:
         whether these steps follow. Raises ClusterUnavailable where the cluster cannot be reached,
         does not know us, or lacks a namespace or a permission that a step needs.
         """
-        version = self.server.must(self.server.get("/version"), "reading its version")
+        version = discovery.version(self.server)
         who = access.whoami(self.server)
-        here = f"cluster {self.server.url}, {version.body.get('gitVersion', 'unknown')}, as {who}"
+        here = f"cluster {self.server.url}, {version}, as {who}"
         findings = [Finding("info", "cluster", here)]
         needed = [access.APPLY_DEPLOYMENTS] * dry_run + [access.READ_DEPLOYMENTS] * backup
         for namespace in sorted(set(namespaces)):

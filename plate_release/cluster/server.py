@@ -76,9 +76,9 @@ class Server:
         self._pool = RESTClientObject(configuration).pool_manager
         self.url = str(configuration.host)
 
-    def get(self, path: str, **query: str) -> Answer:
+    def get(self, path: str, *, accept: str = "application/json", **query: str) -> Answer:
         """Read."""
-        return self._ask("GET", path, query)
+        return self._ask("GET", path, query, accept=accept)
 
     def post(self, path: str, body: Mapping[str, Any], **query: str) -> Answer:
         """Create; with `dryRun=All` only as a question."""
@@ -95,10 +95,11 @@ class Server:
         query: Mapping[str, str],
         body: Mapping[str, Any] | None = None,
         content_type: str | None = None,
+        accept: str = "application/json",
     ) -> Answer:
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": "application/json", "User-Agent": "plate-release"}
+        headers = {"Accept": accept, "User-Agent": "plate-release"}
         headers |= {"Content-Type": content_type} if content_type else {}
         token = self._configuration.get_api_key_with_prefix("authorization")
         headers |= {"Authorization": token} if token else {}

@@ -14,10 +14,13 @@ from plate_release.sandbox.api import Api
 from plate_release.sandbox.applications import REFRESH, revisions_in, sources_of
 from plate_release.sandbox.auth import Account
 from plate_release.sandbox.compare import differs, match, merged
+from plate_release.sandbox.discovery import VERSION as KUBERNETES
+from plate_release.sandbox.discovery import api_versions
 from plate_release.sandbox.render import instance_name
 from plate_release.sandbox.source import SourceError
-from plate_release.sandbox.world import Object
+from plate_release.sandbox.world import Object, Ref
 
+CLUSTER = "https://kubernetes.default.svc"
 VERSION = {
     "Version": "v3.6.0+sandbox",
     "BuildDate": "1970-01-01T00:00:00Z",
@@ -45,6 +48,7 @@ class Details:
             (f"{one}/syncwindows", self.windows),
             (f"{one}/manifests", self.manifests),
             (f"{one}/managed-resources", self.managed),
+            (f"{one}/resource", self.resource),
             (f"{one}/events", self.events),
             (f"{one}/revisions/{{revision}}/metadata", self.revision),
             (f"{one}/logs", self.logs),
@@ -52,7 +56,7 @@ class Details:
             ("/account/can-i/{resource}/{action}/{subject:path}", self.can_i),
             ("/projects/{project}", self.project),
             ("/repositories", self.none),
-            ("/clusters", self.none),
+            ("/clusters", self.clusters),
         ]
         return [
             Route("/session/userinfo", self.user),
@@ -121,6 +125,17 @@ class Details:
             items.append(item)
         return {"items": items}
 
+    async def resource(self, request: Request, account: Account) -> Object:
+        """GET .../resource: one live object of the tree."""
+        self._api.find(request, account)
+        query = request.query_params
+        names = ("group", "kind", "namespace", "resourceName")
+        found = self._api.apps.world.get(Ref(*(query.get(name, "") for name in names)))
+        if found is None:
+            what = f"{query.get('kind')} {query.get('group', '')} {query.get('resourceName')}"
+            raise ApiError(3, f"{what} not found as part of application")
+        return {"manifest": compact(_sorted(found)).decode()}
+
     async def events(self, request: Request, account: Account) -> Object:
         """GET .../events: of the Application, or of one of its resources."""
         _, obj = self._api.find(request, account)
@@ -187,6 +202,24 @@ class Details:
         if windows:
             spec["syncWindows"] = [w.wire for w in windows]
         return {"metadata": {"name": name, "namespace": "argocd"}, "spec": spec, "status": {}}
+
+    async def clusters(self, request: Request, account: Account) -> Object:
+        """GET /clusters: the only one, to who may see it."""
+        if not account.may("clusters", "get"):
+            return {"metadata": {}, "items": None}
+        asked = request.query_params
+        shown = {"server": CLUSTER, "name": "in-cluster"}
+        fits = all(asked.get(key) in (None, "", value) for key, value in shown.items())
+        state = {"status": "Successful", "message": "", "attemptedAt": self._parts.clock.stamp()}
+        info = {
+            "connectionState": state,
+            "serverVersion": f"{KUBERNETES['major']}.{KUBERNETES['minor']}",
+            "cacheInfo": {},
+            "applicationsCount": len(self._api.apps.all()),
+            "apiVersions": api_versions(),
+        }
+        cluster = {**shown, "config": {"tlsClientConfig": {"insecure": False}}, "info": info}
+        return {"metadata": {}, "items": [cluster] if fits else []}
 
     async def none(self, request: Request, account: Account) -> Object:
         """GET a list that is empty here."""

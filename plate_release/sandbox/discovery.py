@@ -10,6 +10,7 @@ from plate_release.sandbox.admission import KINDS
 from plate_release.sandbox.answers import answer, plain
 from plate_release.sandbox.world import Object
 
+_AGGREGATED = "as=APIGroupDiscoveryList"
 VERSION = {
     "major": "1",
     "minor": "36",
@@ -38,18 +39,29 @@ def discovery_routes() -> list[Route]:
     ]
 
 
+def api_versions() -> list[str]:
+    """Return what charts ask for as `.Capabilities.APIVersions`."""
+    known = {
+        (f"{group}/{version}" if group else version, kind)
+        for (group, kind), (_, version, _) in KINDS.items()
+    }
+    return sorted({gv for gv, _ in known} | {f"{gv}/{kind}" for gv, kind in known})
+
+
 async def _version(request: Request) -> Response:
     del request
     return answer(VERSION)
 
 
 async def _api(request: Request) -> Response:
-    del request
+    if _AGGREGATED in request.headers.get("accept", ""):
+        return answer(_discovery(""))
     return answer({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
 
 
 async def _groups(request: Request) -> Response:
-    del request
+    if _AGGREGATED in request.headers.get("accept", ""):
+        return answer(_discovery(*sorted({group for group, _ in KINDS} - {""})))
     groups = sorted({(g, v) for (g, _), (_, v, _) in KINDS.items() if g})
     items = [
         {
@@ -60,6 +72,38 @@ async def _groups(request: Request) -> Response:
         for g, v in groups
     ]
     return answer({"kind": "APIGroupList", "apiVersion": "v1", "groups": items})
+
+
+def _discovery(*groups: str) -> Object:
+    """Return groups as aggregated discovery has them."""
+    return {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": "apidiscovery.k8s.io/v2",
+        "metadata": {},
+        "items": [_group(group) for group in groups],
+    }
+
+
+def _group(group: str) -> Object:
+    versions = sorted({version for (g, _), (_, version, _) in KINDS.items() if g == group})
+    shown = [
+        {
+            "version": version,
+            "resources": [
+                {
+                    "resource": one["name"],
+                    "responseKind": {"group": group, "version": version, "kind": one["kind"]},
+                    "scope": "Namespaced" if one["namespaced"] else "Cluster",
+                    "singularResource": one["singularName"],
+                    "verbs": one["verbs"],
+                }
+                for one in _resources_of(group, version)
+            ],
+            "freshness": "Current",
+        }
+        for version in versions
+    ]
+    return {"metadata": {"name": group, "creationTimestamp": None}, "versions": shown}
 
 
 async def _resources(request: Request) -> Response:

@@ -214,7 +214,8 @@ def _container_status(container: Object, step: Step) -> Object:
         "ready": step.ready,
         "restartCount": step.restarts,
         "image": container["image"],
-        "imageID": "",
+        # A kubelet names the digest that it pulled by; nothing is pulled here.
+        "imageID": container["image"] if "@sha256:" in container["image"] else "",
         "started": "running" in step.state,
     }
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from plate_release.application import Destination
 from plate_release.argocd import transport
 from plate_release.argocd.client import AppRef, ArgoCD
 from plate_release.argocd.connection import Connection
@@ -36,6 +37,7 @@ from plate_release.argocd.failures import (
 from plate_release.argocd.transport import Transport
 from plate_release.errors import ExitCode, UsageError
 from plate_release.model import Secret
+from plate_release.sandbox.sandbox import Sandbox
 
 APP = AppRef("errors", "default")
 
@@ -177,6 +179,41 @@ def test_the_recorded_answers_are_typed(server: Any, recordings: Path) -> None:
     window = rows_of(recordings, "sync-window.jsonl")
     server.answer = replayed(next(r for r in window if "syncwindows" in r.get("path", "")))
     assert not client.sync_windows(APP).can_sync
+
+
+def test_a_cluster_is_known_to_who_may_see_it(server: Any, recordings: Path) -> None:
+    lists = recorded(recordings, "lifecycle.jsonl")
+    client, local = argo(server.url), Destination(server="https://kubernetes.default.svc")
+    server.answer = replayed(next(row for row in lists.values() if row["path"] == "/clusters"))
+    assert client.cluster(local) is None
+    with Sandbox(factor=20) as sandbox:
+        known = ArgoCD(
+            Transport(Connection(sandbox.argocd_url, Secret(sandbox.accounts.issue("admin"))))
+        )
+        for where in (local, Destination(name="in-cluster")):
+            info = known.cluster(where)
+            assert info is not None
+            assert info.server_version == "1.36"
+            assert "apps/v1/Deployment" in info.api_versions
+        assert known.cluster(Destination(name="elsewhere")) is None
+
+
+def test_the_nodes_of_a_tree_say_their_platform(server: Any, recordings: Path) -> None:
+    row = next(r for r in rows_of(recordings, "success.jsonl") if r["kind"] == "tree")
+    server.answer = lambda exchange: exchange.json(row["data"])
+    tree = argo(server.url).resource_tree(APP)
+    assert [host.system_info.platform for host in tree.hosts] == ["linux/amd64"]
+    pod = next(node for node in tree.nodes if node.kind == "Pod")
+    server.answer = lambda exchange: exchange.json({"manifest": "{}"})
+    assert argo(server.url).manifest(APP, pod) == "{}"
+    assert server.asked[-1].path == "/api/v1/applications/errors/resource"
+    assert server.asked[-1].query == {
+        "project": "default",
+        "namespace": pod.namespace,
+        "resourceName": pod.name,
+        "version": "v1",
+        "kind": "Pod",
+    }
 
 
 def test_a_refresh_that_is_not_answered_is_a_timeout(

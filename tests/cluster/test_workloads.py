@@ -60,6 +60,21 @@ def test_a_crash_says_how_it_ended(api: Any, cluster: Cluster) -> None:
     assert failing.restarts > 0
 
 
+def test_a_pod_says_which_digest_runs(api: Any, cluster: Cluster) -> None:
+    api.replay("good: deployment")
+    pods = api.row("good: pods")
+    (image,) = {c["image"] for pod in pods["response"]["items"] for c in pod["spec"]["containers"]}
+    first, second = pods["response"]["items"]
+    first["status"]["containerStatuses"][0]["imageID"] = f"docker-pullable://x@sha256:{'1' * 64}"
+    second["status"]["containerStatuses"][0]["imageID"] = f"sha256:{'2' * 64}"  # built on the node
+    api.answer(**pods)
+    found = cluster.status([deployment("good")])
+    assert [pod.running for pod in found.pods] == [
+        ((image, f"sha256:{'1' * 64}"),),
+        ((image, ""),),
+    ]
+
+
 def test_what_does_not_exist_and_what_runs_nothing_is_left_out(api: Any, cluster: Cluster) -> None:
     api.replay("not found")
     service = ObjectRef("", "v1", "Service", NAMESPACE, "web")

@@ -94,6 +94,20 @@ def test_a_dry_run_changes_nothing(team: Team) -> None:
     assert team.refs() == refs
 
 
+def test_a_chart_is_rendered_for_the_cluster_that_is_there(nobody: Team) -> None:
+    chart = nobody.work / "seed" / "helm" / "applications" / nobody.add() / "Chart.yaml"
+    chart.write_text(chart.read_text() + 'kubeVersion: ">=1.36"\n')
+    nobody.found()
+    ask = f"{nobody.service}=1.5.0"
+    assert nobody.run("plan", ask, "--image-check=off").status == 0
+    told = "apiVersion: plate-release/v1\nkubernetes: {version: v1.30.4-gke.7}\n"
+    nobody.push("An older cluster", {"environments/prod.yaml": ("", told)})
+    ended = nobody.run("plan", ask, "--image-check=off")
+    assert ended.status == 3
+    assert "requires kubeVersion: >=1.36" in ended.stderr
+    assert "1.30.4" in ended.stderr
+
+
 def test_the_script_s_dry_run_variable_is_obeyed(team: Team) -> None:
     refs = team.refs()
     ended = team.deploy(f"{team.service}=1.5.0", DRY_RUN="true")

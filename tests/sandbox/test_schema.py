@@ -107,6 +107,16 @@ CAN_I = "/account/can-i/applications/sync/default/web"
 OTHERS[CAN_I] = "/api/v1/account/can-i/{resource}/{action}/{subresource}"
 
 
+def test_a_live_object_is_described(client: Client) -> None:
+    tree = client.json("/applications/web/resource-tree")["nodes"]
+    pod = next(node for node in tree if node["kind"] == "Pod")
+    query = f"namespace={pod['namespace']}&resourceName={pod['name']}&version=v1&kind=Pod"
+    answer = client.json(f"/applications/web/resource?{query}")
+    assert problems(answer, answer_of("/api/v1/applications/{name}/resource")) == []
+    assert json.loads(answer["manifest"])["metadata"]["name"] == pod["name"]
+    assert client("GET", "/applications/web/resource?kind=Pod&resourceName=x").status_code == 400
+
+
 @pytest.mark.parametrize("path", OTHERS)
 def test_what_else_is_said_is_described(client: Client, path: str) -> None:
     assert problems(client.json(path), answer_of(OTHERS[path])) == []
