@@ -85,6 +85,11 @@ class Source(Wire):
     directory: dict[str, Any] | None = None
     plugin: dict[str, Any] | None = None
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a chart of a Helm repository or an OCI registry, not files of git."""
+        return bool(self.chart) or self.repo_url.startswith("oci://")
+
 
 class Destination(Wire):
     """`spec.destination`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plate_release import config as configuration
-from plate_release.application import Destination, same_repository
+from plate_release.application import Destination, Source, same_repository
 from plate_release.charts import (
     Capabilities,
     Discovery,
@@ -22,7 +22,7 @@ from plate_release.charts import (
     unknown_service,
 )
 from plate_release.charts.inputs import UNKNOWN
-from plate_release.charts.sources import sources
+from plate_release.charts.sources import Origin, follows, sources
 from plate_release.config import Config
 from plate_release.errors import Interrupted, ReleaseError, UsageError
 from plate_release.gitops.commit import Author
@@ -58,6 +58,7 @@ class Desk:
     recorders: dict[str, "Recorder"] = field(default_factory=dict)
     recorded: set[str] = field(default_factory=set)
     _capabilities: dict[Destination, Capabilities] = field(default_factory=dict)
+    _views: dict[Origin, RepositoryTree] = field(default_factory=dict)
     _trees: dict[Repository, RepositoryTree] = field(default_factory=dict)
 
     @cached_property
@@ -221,8 +222,22 @@ class Desk:
             Key.parse(configured.tag_key) if configured.tag_key else None,
             configured.values_file,
             self.capabilities(spec.destination),
-            others={u: self.world.repository(u, branch) for u in urls if u != url},
+            others={
+                (source.repo_url, source.target_revision): self._elsewhere(source, repository, url)
+                for source in sources(spec)
+                if not source.is_remote
+                and not (same_repository(source.repo_url, url) and follows(source, branch))
+            },
         )
+
+    def _elsewhere(self, source: Source, ours: Repository, url: str) -> RepositoryTree:
+        """Return the view of a source that does not follow our branch, the same all the run."""
+        origin = source.repo_url, source.target_revision
+        if origin not in self._views:
+            other = self.world.repository(source.repo_url, self.request.place.branch)
+            repository = ours if same_repository(source.repo_url, url) else other
+            self._views[origin] = repository.at(source.target_revision)
+        return self._views[origin]
 
     def _is_home(self, url: str, manifest: Manifest) -> bool:
         if same_repository(url, self.home.url):
@@ -258,7 +273,7 @@ class Desk:
 
 def _values_repository(manifest: Manifest, urls: Sequence[str]) -> str:
     """Return the repository whose files are values: one lent as $ref, else the first."""
-    lent = [s.repo_url for s in sources(manifest.application.spec) if s.ref and not s.chart]
+    lent = [s.repo_url for s in sources(manifest.application.spec) if s.ref and not s.is_remote]
     if not urls:
         raise UsageError(
             f"The Application {manifest.name} has no source in git.",

@@ -25,6 +25,7 @@ from plate_release.charts import (
     proven,
 )
 from plate_release.charts.inputs import UNKNOWN
+from plate_release.charts.sources import Origin
 from plate_release.charts.workloads import split_image
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
@@ -39,7 +40,7 @@ class Target:
     """A service, the Application that deploys it, and the repository that holds its values.
 
     url is the repository's address as Argo CD has it. tag_key, values_file: where the tag stands,
-    if that is configured. others: further repositories it renders from, by their addresses.
+    if that is configured. others: views of the sources that do not follow our branch.
     """
 
     service: str
@@ -49,7 +50,7 @@ class Target:
     tag_key: Key | None = None
     values_file: str | None = None
     capabilities: Capabilities = UNKNOWN
-    others: Mapping[str, Repository] = field(default_factory=dict, repr=False)
+    others: Mapping[Origin, RepositoryTree] = field(default_factory=dict, repr=False)
 
     @property
     def application(self) -> str:
@@ -215,12 +216,11 @@ def _bring(targets: Iterable[Target], trees: Mapping[Repository, RepositoryTree]
 def _open(
     target: Target, trees: Mapping[Repository, RepositoryTree], helm: Helm
 ) -> AbstractContextManager[Charts]:
-    others = {url: repository.head() for url, repository in target.others.items()}
     inputs = chart_inputs(
         target.manifest,
         trees[target.repository],
         capabilities=target.capabilities,
-        others=others,
+        others=target.others,
     )
     return open_charts(helm, inputs)
 

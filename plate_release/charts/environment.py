@@ -1,17 +1,20 @@
 """Argo CD's build environment: the variables that an Application may use in paths and values.
 
 Source: argo-cd reposerver/repository/repository.go (newEnv), pkg/apis/application/v1alpha1
-(Env.Envsubst). What is no variable becomes empty, `$$` a dollar sign.
+(Env.Envsubst); Go's os.Expand. What is no variable becomes empty, `$$` a dollar sign.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from plate_release.application import Source
 from plate_release.charts.discover import Manifest
 from plate_release.model import Tree
 
-_VARIABLE = re.compile(r"\$(\$|\w+|\{\w+\})")
+_VARIABLE = re.compile(
+    r"\$(?:\{(?P<braced>[^}]+)\}|(?P<broken>\{\}?)|(?P<sign>[*#$@!?0-9-])|(?P<name>[A-Za-z_]\w*))?",
+    re.ASCII,
+)
 
 
 def variables_of(manifest: Manifest, source: Source, tree: Tree) -> dict[str, str]:
@@ -30,17 +33,21 @@ def variables_of(manifest: Manifest, source: Source, tree: Tree) -> dict[str, st
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:
-    """Put in the variables' values."""
+    """Put in the variables' values, as Go's os.Expand does."""
 
     def value(match: re.Match[str]) -> str:
-        return "$" if match[1] == "$" else variables.get(match[1].strip("{}"), "")
+        name = match["name"] or match["braced"] or match["sign"]
+        if name is None:
+            # `${}` and `${` are eaten, a `$` before anything else stays.
+            return "" if match["broken"] else "$"
+        return "$" if name == "$" else variables.get(name, "")
 
     return _VARIABLE.sub(value, text)
 
 
-def substitute_path(name: str, variables: Mapping[str, str]) -> str:
+def substitute_path(name: str, variables: Mapping[str, str], refs: Collection[str]) -> str:
     """Substitute in a path, but leave the `$ref` that it may start with."""
-    if not name.startswith("$") or name.lstrip("$").partition("/")[0].strip("{}") in variables:
-        return substitute(name, variables)
     head, slash, rest = name.partition("/")
-    return head + slash + substitute(rest, variables)
+    if head.startswith("$") and head[1:] in refs:
+        return head + slash + substitute(rest, variables)
+    return substitute(name, variables)

@@ -1,8 +1,10 @@
 """Reads the charts of an Application, each with its values, at one commit."""
 
+import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import yaml
 
@@ -19,12 +21,23 @@ from plate_release.charts.inputs import (
     RemoteChart,
 )
 from plate_release.charts.overrides import PlacedHelm, placed
-from plate_release.charts.reading import Path, at, lines_of, load
-from plate_release.charts.sources import repositories, sources
-from plate_release.charts.valuefiles import Place, Roots, inside, missing, read, value_files
+from plate_release.charts.reading import Path, at, leaves, lines_of, load
+from plate_release.charts.sources import Origin, repositories, sources
+from plate_release.charts.valuefiles import (
+    Place,
+    Roots,
+    glob_root,
+    inside,
+    is_glob,
+    missing,
+    read,
+    value_files,
+)
 from plate_release.errors import ChartRefused, PlanRefused
 from plate_release.model import Tree
 
+# Charts of apiVersion v1 have the latter two.
+_DEPENDENCIES = ("Chart.yaml", "Chart.lock", "requirements.yaml", "requirements.lock")
 _KUSTOMIZATIONS = {"kustomization.yaml", "kustomization.yml", "Kustomization"}
 
 
@@ -34,15 +47,15 @@ class _Reading:
 
     manifest: Manifest
     tree: Tree
-    others: Mapping[str, Tree]
+    others: Mapping[Origin, Tree]
     capabilities: Capabilities
 
     def tree_of(self, source: Source) -> Tree:
+        other = self.others.get((source.repo_url, source.target_revision))
+        if other is not None:
+            return other
         if same_repository(source.repo_url, self.tree.repository) or self._alone(source):
             return self.tree
-        for url, tree in self.others.items():
-            if same_repository(url, source.repo_url):
-                return tree
         raise ChartRefused(
             f"{self.manifest.name} needs files of {source.repo_url}, which is not at hand.",
             why=f"The release goes to {self.tree.repository}.",
@@ -74,13 +87,13 @@ def chart_inputs(
     tree: Tree,
     *,
     capabilities: Capabilities = UNKNOWN,
-    others: Mapping[str, Tree] | None = None,
+    others: Mapping[Origin, Tree] | None = None,
 ) -> tuple[ChartInputs, ...]:
     """Read what helm is given for each chart of the Application at the commit of `tree`.
 
-    `capabilities` are the destination's, `others` the trees of further repositories by URL, for a
-    chart or values that stand there. Raises PlanRefused where Argo CD renders nothing with Helm or
-    a path leaves its repository, ChartRefused for a file that is missing.
+    `capabilities` are the destination's, `others` the trees of sources that do not follow what
+    `tree` shows, by their repoURL and targetRevision. Raises PlanRefused where Argo CD renders
+    nothing with Helm or a path leaves its repository, ChartRefused for a file that is missing.
     """
     reading = _Reading(manifest, tree, others or {}, capabilities)
     return tuple(_inputs(reading, index, source) for index, source in _helm_sources(reading))
@@ -89,14 +102,16 @@ def chart_inputs(
 def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
     manifest, tree, known = reading.manifest, reading.tree, reading.capabilities
     spec = manifest.application.spec
-    home = None if source.chart else Place(reading.tree_of(source), inside("", source.path))
+    home = None if source.is_remote else Place(reading.tree_of(source), inside("", source.path))
     helm = placed(manifest, source, _path_of(spec, index), home.tree if home else None)
     options = helm.options
     variables = variables_of(manifest, source, tree)
     roots = Roots(home, {s.ref: reading.tree_of(s) for s in sources(spec) if s.ref})
+    read = list(_value_places(options, roots, variables))
     layers = tuple(_layers(helm, roots, variables, tree))
     contents = [
-        roots.resolve(substitute_path(file.path, variables)) for file in options.file_parameters
+        roots.resolve(substitute_path(file.path, variables, roots.refs))
+        for file in options.file_parameters
     ]
     dependencies = tuple(_dependencies(home)) if home else ()
     folders = (
@@ -108,7 +123,7 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
         tree=home.tree if home else tree,
         chart=home.path if home else "",
         ours=home is not None and home.tree is tree,
-        remote=None if home else RemoteChart(source.repo_url, source.chart, source.target_revision),
+        remote=None if home else _remote(source),
         layers=layers,
         parameters=(*_parameters(helm, variables), *_file_parameters(helm, contents)),
         release=options.release_name or manifest.name,
@@ -118,18 +133,24 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
         ),
         flags=tuple(_flags(options)),
         dependencies=dependencies,
-        files=frozenset(layer.file for layer in layers if layer.editable)
-        | {place.path for place in (*contents, *folders) if place.tree is tree},
+        files=frozenset(place.path for place in (*read, *contents, *folders) if place.tree is tree),
     )
+
+
+def _remote(source: Source) -> RemoteChart:
+    if source.chart:
+        return RemoteChart(source.repo_url, source.chart, source.target_revision)
+    repository, _, name = source.repo_url.rstrip("/").rpartition("/")
+    return RemoteChart(repository, name, source.target_revision)
 
 
 def _helm_sources(reading: _Reading) -> list[tuple[int, Source]]:
     """Return the sources that Argo CD renders with Helm, with their index in the spec."""
     found, reasons = [], []
     for index, source in enumerate(sources(reading.manifest.application.spec)):
-        if not (source.path or source.chart):
+        if not (source.path or source.is_remote):
             continue  # it only lends its files as $ref
-        reason = "" if source.chart else _not_helm(source, reading)
+        reason = "" if source.is_remote else _not_helm(source, reading)
         if reason:
             reasons.append(f"{source.path}: {reason}")
         else:
@@ -152,7 +173,7 @@ def _path_of(spec: ApplicationSpec, index: int) -> Path:
 def _not_helm(source: Source, reading: _Reading) -> str:
     """Say why Argo CD does not render the source with Helm, empty where it does."""
     for kind in ("kustomize", "directory", "plugin"):
-        if getattr(source, kind):
+        if any(value for _, value in leaves(getattr(source, kind))):
             return f"Argo CD renders it as {kind}, not with Helm"
     folder = inside("", source.path)
     start = f"{folder}/" if folder else ""
@@ -175,24 +196,43 @@ def _layers(
     if roots.chart:
         place = Place(roots.chart.tree, f"{roots.chart.path}/values.yaml".lstrip("/"))
         if data := read(place):
-            yield Layer("chart", place.path, data, editable=place.tree is ours)
+            yield _file_layer("chart", place, data, ours)
     options = helm.options
-    names = tuple(substitute_path(name, variables) for name in options.value_files)
+    names = tuple(substitute_path(n, variables, roots.refs) for n in options.value_files)
     ignore = options.ignore_missing_value_files
     for place in value_files(roots, names, ignore_missing=ignore):
         content = read(place)
         if content is not None:
-            yield Layer("file", place.path, content, editable=place.tree is ours)
+            yield _file_layer("file", place, content, ours)
         elif not ignore:
-            raise missing(place)
+            raise missing(place.path)
     yield from _inline(helm)
+
+
+def _file_layer(kind: Literal["chart", "file"], place: Place, content: bytes, ours: Tree) -> Layer:
+    if place.tree is ours:
+        return Layer(kind, place.path, content, editable=True)
+    origin = f"{place.tree.repository} at {place.tree.commit[:12]}"
+    return Layer(kind, place.path, content, origin=origin)
+
+
+def _value_places(
+    options: HelmOptions, roots: Roots, variables: Mapping[str, str]
+) -> Iterator[Place]:
+    """Give where values are looked for, also where nothing stands yet, and the folders of globs."""
+    if roots.chart:
+        yield Place(roots.chart.tree, f"{roots.chart.path}/values.yaml".lstrip("/"))
+    for name in options.value_files:
+        place = roots.resolve(substitute_path(name, variables, roots.refs))
+        yield Place(place.tree, glob_root(place.path)) if is_glob(place.path) else place
 
 
 def _inline(helm: PlacedHelm) -> Iterator[Layer]:
     options = helm.options
     if options.values_object is not None:
         origin = helm.origin("valuesObject")
-        text = yaml.safe_dump(options.values_object, sort_keys=False, allow_unicode=True)
+        # As JSON: PyYAML would leave words unquoted that Helm takes for numbers.
+        text = json.dumps(options.values_object)
         line, lines = origin.line("valuesObject"), origin.below("valuesObject")
         yield Layer("valuesObject", origin.file, text.encode(), line=line, lines=lines)
     elif options.values:
@@ -224,7 +264,11 @@ def _file_parameters(helm: PlacedHelm, contents: Iterable[Place]) -> Iterator[Pa
     ):
         content = read(place)
         if content is None:
-            raise missing(place)
+            raise ChartRefused(
+                f"The file {place.path} of the parameter {given.name} does not exist.",
+                why="The Application names it in helm.fileParameters.",
+                todo="Add the file, or correct its name.",
+            )
         text = content.decode(errors="replace")
         line = origin.line("fileParameters", index)
         yield Parameter("--set-file", given.name, text, origin.file, line)
@@ -232,9 +276,10 @@ def _file_parameters(helm: PlacedHelm, contents: Iterable[Place]) -> Iterator[Pa
 
 def _dependencies(home: Place) -> Iterator[Dependency]:
     """Read what the chart depends on; what cannot be read helm will complain of."""
-    names = {name: posixpath.join(home.path, name) for name in ("Chart.yaml", "Chart.lock")}
-    found = home.tree.read_many(list(names.values()))
-    wanted, locked = (_listed(found.get(names[name], b"")) for name in ("Chart.yaml", "Chart.lock"))
+    names = [posixpath.join(home.path, name) for name in _DEPENDENCIES]
+    found = home.tree.read_many(names)
+    chart, lock, requirements, old_lock = (_listed(found.get(name, b"")) for name in names)
+    wanted, locked = (chart, lock) if chart else (requirements, old_lock)
     versions = {(name, repository): version for name, repository, version in locked}
     for name, repository, version in wanted:
         local = repository.startswith("file://")

@@ -45,13 +45,15 @@ UNKNOWN = Capabilities()
 class Layer:
     """One set of values; `editable` where its file stands in the repository that we release to.
 
-    What stands inside an Application has the `line` it starts at and its values' `lines`.
+    `origin` says where else a file stands. What stands inside an Application has the `line` it
+    starts at and its values' `lines`.
     """
 
     kind: Literal["chart", "file", "values", "valuesObject"]
     file: str
     data: bytes = field(repr=False)
     editable: bool = False
+    origin: str = ""
     line: int = 1
     lines: Mapping[Path, int] = field(default_factory=dict, repr=False)
 

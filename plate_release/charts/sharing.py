@@ -43,7 +43,7 @@ def _files(manifest: Manifest, urls: list[str]) -> Iterator[str]:
 
 
 def _is_in(source: Source, urls: list[str]) -> bool:
-    return not source.chart and any(same_repository(source.repo_url, url) for url in urls)
+    return not source.is_remote and any(same_repository(source.repo_url, url) for url in urls)
 
 
 def _resolved(folder: str, name: str) -> Iterator[str]:

@@ -2,12 +2,17 @@
 
 import re
 from posixpath import normpath
+from typing import TypeAlias
 
 from plate_release.application import ApplicationSpec, Source, same_repository
 from plate_release.errors import PlanRefused
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _VERSION = re.compile(r"(?:[v~^*]|[<>=]{1,2})?\d+(?:\.[\dx*]+)*(?:[-+].*)?")
+
+
+Origin: TypeAlias = tuple[str, str]
+"""A source's repoURL and targetRevision."""
 
 
 def sources(spec: ApplicationSpec) -> tuple[Source, ...]:
@@ -21,9 +26,14 @@ def repositories(spec: ApplicationSpec) -> tuple[str, ...]:
     """Return the git repositories among the sources, charts of Helm repositories left out."""
     urls: list[str] = []
     for source in sources(spec):
-        if not source.chart and not any(same_repository(source.repo_url, url) for url in urls):
+        if not source.is_remote and not any(same_repository(source.repo_url, url) for url in urls):
             urls.append(source.repo_url)
     return tuple(urls)
+
+
+def follows(source: Source, branch: str) -> bool:
+    """Whether a source follows a branch; `HEAD` counts as the branch."""
+    return _branch(source.target_revision) in {branch, "HEAD"}
 
 
 def our_source(spec: ApplicationSpec, repository: str, branch: str, file: str = "") -> int:
@@ -36,7 +46,7 @@ def our_source(spec: ApplicationSpec, repository: str, branch: str, file: str = 
     ours = [
         (index, source)
         for index, source in enumerate(sources(spec))
-        if not source.chart and same_repository(source.repo_url, repository)
+        if not source.is_remote and same_repository(source.repo_url, repository)
     ]
     if not ours:
         raise PlanRefused(
@@ -44,7 +54,7 @@ def our_source(spec: ApplicationSpec, repository: str, branch: str, file: str = 
             why=f"It deploys from {', '.join(repositories(spec)) or 'no git repository'}.",
             todo="Release in that repository: pass it as --repo.",
         )
-    following = [pair for pair in ours if _branch(pair[1].target_revision) in {branch, "HEAD"}]
+    following = [pair for pair in ours if follows(pair[1], branch)]
     if not following:
         raise _pinned(ours[0][1].target_revision, branch)
     return min(following, key=lambda pair: _rank(pair[1], file))[0]

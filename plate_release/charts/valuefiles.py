@@ -2,18 +2,20 @@
 
 A path is relative to the chart's folder, `/x` to the repository's root, `$ref/x` to the root of
 the source with that ref. Globs expand in lexical order, without the files also listed by name.
-Source: argo-cd reposerver/repository (valueFileResolver).
+Source: argo-cd reposerver/repository (valueFileResolver), docs/user-guide/helm.md, doublestar.
 """
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import translate
 
 from plate_release.errors import ChartRefused, PlanRefused
 from plate_release.model import EntryKind, Tree
 
 _GLOB = re.compile(r"[*?\[]")
+_BRACES = re.compile(r"\{([^{}]*)\}")
 _REMOTE = re.compile(r"[a-z0-9+.-]+://", re.IGNORECASE)
 
 
@@ -77,12 +79,12 @@ def value_files(roots: Roots, names: tuple[str, ...], *, ignore_missing: bool) -
     Raises ChartRefused for a file that is missing, unless `ignore_missing`.
     """
     places = [roots.resolve(name) for name in names]
-    named = {(id(place.tree), place.path) for place in places if not _GLOB.search(place.path)}
+    named = {(id(place.tree), place.path) for place in places if not is_glob(place.path)}
     result: dict[tuple[int, str], Place] = {}
     for name, place in zip(names, places, strict=True):
-        found = list(_expanded(place, named)) if _GLOB.search(place.path) else [place]
+        found = list(_expanded(place, named)) if is_glob(place.path) else [place]
         if not found and not ignore_missing:
-            raise _missing(name)
+            raise missing(name)
         for one in found:
             result.setdefault((id(one.tree), one.path), one)
     return list(result.values())
@@ -96,31 +98,93 @@ def read(place: Place) -> bytes | None:
         return None
 
 
-def missing(place: Place) -> ChartRefused:
-    """Say that a file which the Application names is not there."""
-    return _missing(place.path)
-
-
-def _missing(name: str) -> ChartRefused:
+def missing(name: str) -> ChartRefused:
+    """Say that a values file which the Application names is not there."""
+    glob = is_glob(name)
     return ChartRefused(
-        f"The values file {name} does not exist.",
+        f"No file matches {name}." if glob else f"The values file {name} does not exist.",
         why="The Application names it in helm.valueFiles.",
         todo="Add the file, correct its name, or set ignoreMissingValueFiles.",
     )
 
 
+def is_glob(path: str) -> bool:
+    """Whether Argo CD expands a path."""
+    return _GLOB.search(path) is not None
+
+
+def glob_root(path: str) -> str:
+    """Return the folder below which everything that a glob matches stands."""
+    return re.split(r"[*?\[{]", path, maxsplit=1)[0].rpartition("/")[0]
+
+
 def _expanded(place: Place, named: set[tuple[int, str]]) -> Iterator[Place]:
-    fixed = _GLOB.split(place.path, maxsplit=1)[0].rpartition("/")[0]
-    pattern = _pattern(place.path)
-    for path in sorted(p for p, kind in place.tree.entries(fixed) if kind != EntryKind.SUBMODULE):
-        if pattern.fullmatch(path) and (id(place.tree), path) not in named:
+    root = glob_root(place.path)
+    start = f"{root}/" if root else ""
+    folders: dict[str, list[str]] = {}
+    for path, kind in place.tree.entries(root):
+        if kind != EntryKind.SUBMODULE:
+            _file(folders, path)
+    parts = place.path.removeprefix(start).split("/")
+    pattern = [_matcher(p) for n, p in enumerate(parts) if p != "**" or parts[n - 1 : n] != ["**"]]
+    for path in dict.fromkeys(_walked(folders, root, pattern)):
+        if (id(place.tree), path) not in named:
             yield Place(place.tree, path)
 
 
-def _pattern(glob: str) -> re.Pattern[str]:
-    """Translate a glob in which `**/` crosses folders and nothing else does."""
-    text = ""
-    for part in re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", glob):
-        special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part)
-        text += special or (part if part.startswith("[") else re.escape(part))
-    return re.compile(text)
+def _file(folders: dict[str, list[str]], path: str) -> None:
+    """Note a path in its folder, and that in the one above; folders end with a slash."""
+    above, _, name = path.rpartition("/")
+    while name not in folders.setdefault(above, []):
+        folders[above].append(name)
+        if not above:
+            break
+        above, _, name = above.rpartition("/")
+        name += "/"
+
+
+Matches = Callable[[str], bool]
+
+
+def _walked(
+    folders: Mapping[str, list[str]], folder: str, pattern: Sequence[Matches | None]
+) -> Iterator[str]:
+    """Give what matches as doublestar walks: a folder's own files first, all in lexical order.
+
+    A pattern has None for `**`.
+    """
+    first, *rest = pattern
+    names = sorted(folders.get(folder, ()))
+    start = f"{folder}/" if folder else ""
+    below = [name for name in names if name.endswith("/")]
+    if first is None:
+        if rest:
+            yield from _walked(folders, folder, rest)
+        else:
+            yield from (start + name for name in names if not name.endswith("/"))
+        for name in below:
+            yield from _walked(folders, start + name[:-1], pattern)
+    elif rest:
+        for name in below:
+            if first(name[:-1]):
+                yield from _walked(folders, start + name[:-1], rest)
+    else:
+        yield from (start + name for name in names if not name.endswith("/") and first(name))
+
+
+def _matcher(part: str) -> Matches | None:
+    """Return what one segment of a glob matches: `*`, `?`, `[a-z]`, `[!a]`, `{a,b}`."""
+    if part == "**":
+        return None
+    texts = [translate(one.replace("[^", "[!")) for one in _alternatives(part)]
+    found = [re.compile(text) for text in texts]
+    return lambda name: any(one.match(name) for one in found)
+
+
+def _alternatives(part: str) -> Iterator[str]:
+    match = _BRACES.search(part)
+    if match is None:
+        yield part
+        return
+    for one in match[1].split(","):
+        yield from _alternatives(part[: match.start()] + one + part[match.end() :])

@@ -76,10 +76,16 @@ def editable(inputs: ChartInputs, path: Path, found: Layer | Parameter | None) -
     if found is None or not found.editable:
         raise PlanRefused(
             f"{key} is set in no values file of this repository.",
-            why=f"It stands in {found.file if found else 'the default values of a subchart'}.",
+            why=f"It stands in {_stands(found)}.",
             todo=f"Add {key} to {_last_file(inputs)}.",
         )
     return found
+
+
+def _stands(found: Layer | None) -> str:
+    if found is None:
+        return "the default values of a subchart"
+    return f"{found.file} of {found.origin}" if found.origin else found.file
 
 
 def _line(line: int) -> str:

@@ -13,6 +13,9 @@ _HEAD = "refs/plate/head"
 _ALL_OLDER = "no commits selected|error processing shallow info"
 _NOT_THERE = f"{_ALL_OLDER}|not our ref|unadvertised object|couldn't find remote ref"
 _SHA = re.compile("[0-9a-f]{40}")
+_NAME = re.compile(r"[A-Za-z0-9_][\w./@+-]*", re.ASCII)
+_KINDS = ("heads", "tags")
+_OTHER = "refs/plate/other"
 # History is deepened by so many commits, and in the end wholly.
 _DEPTHS = ("--deepen=100", "--deepen=1000", "--unshallow")
 
@@ -66,6 +69,32 @@ class Lineage:
         if found is None:
             raise RepositoryUnavailable(f"There is no commit {commit} ({self._store.url}).")
         return found
+
+    def named(self, revision: str) -> tuple[str, bytes]:
+        """Return the commit of a branch, a tag, a commit's id, or the server's HEAD."""
+        if _SHA.fullmatch(revision):
+            return self.get(revision)
+        plain = re.sub("^refs/(heads|tags)/", "", revision) or "HEAD"
+        if not _NAME.fullmatch(plain) or ".." in plain:
+            raise self._no(revision)
+        names = ["HEAD"] if plain == "HEAD" else [f"refs/{kind}/{plain}" for kind in _KINDS]
+        for name in names:
+            try:
+                self._store.ask("--depth=1", f"+{name}:{_OTHER}")
+            except GitFailed as failed:
+                if "couldn't find remote ref" not in failed.complaint:
+                    self._store.fail(failed)
+            else:
+                found = self._store.get(f"{_OTHER}^{{commit}}")
+                if found is not None:
+                    return found
+        raise self._no(revision)
+
+    def _no(self, revision: str) -> RepositoryUnavailable:
+        return RepositoryUnavailable(
+            f"{self._store.url} has no branch, tag or commit {revision}.",
+            todo="Correct the Application's targetRevision.",
+        )
 
     def story(self, commit: str) -> Story:
         """Return what a commit says, and upon what it was made."""

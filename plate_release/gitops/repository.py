@@ -88,6 +88,13 @@ class Repository:
         """Return the view of any commit of the repository."""
         return self._store.view(*self._lineage.get(commit))
 
+    def at(self, revision: str) -> RepositoryTree:
+        """Return the view of what a targetRevision names: a branch, a tag, a commit, or HEAD.
+
+        Raises RepositoryUnavailable where there is no such thing.
+        """
+        return self._store.view(*self._lineage.named(revision))
+
     def story(self, commit: str) -> Story:
         """Return what a commit says, and upon what it was made."""
         return self._lineage.story(commit)

@@ -246,7 +246,7 @@ def planned(
     ask: Ask,
     tag_key: str | None = None,
     values_file: str | None = None,
-    others: Mapping[str, Tree] | None = None,
+    others: Mapping[tuple[str, str], Tree] | None = None,
 ) -> Planned:
     manifest = select(applications(tree), "shop", "prod")
     with open_charts(helm, chart_inputs(manifest, tree, others=others)) as charts:
@@ -357,6 +357,26 @@ def test_a_dependency_that_is_not_vendored_is_fetched_as_it_is_locked(
     assert [image.after for image in found.change.difference.images] == [f"{SHOP}:1.5.0"]
 
 
+def test_a_source_is_read_at_its_own_revision(
+    helm: Helm, layout: Callable[..., DirectoryTree]
+) -> None:
+    manifest = (CORPUS / "multi-source-ref" / "environments" / "shop.yaml").read_text()
+    of_chart, of_values = manifest.split("    - repoURL:")[1:]
+    head = manifest.split("    - repoURL:")[0]
+    join = "    - repoURL:".join
+    ignoring = {"chart/templates/deployment.yaml": None}
+    old = layout("pair", ignoring)
+    old_chart = join([head, of_chart.replace("main", "v1"), of_values])
+    tree = layout("multi-source-ref", {"environments/shop.yaml": old_chart})
+    with pytest.raises(PlanRefused, match="The chart runs no container"):
+        planned(helm, tree, Ask("shop", "1.5.0"), others={(REPOSITORY, "v1"): old})
+    old_values = join([head, of_chart, of_values.replace("main", "v1")])
+    (tree.root / "environments/shop.yaml").write_text(old_values)
+    values = DirectoryTree(CORPUS / "multi-source-ref")
+    with pytest.raises(PlanRefused, match=r"shop\.yaml of https://git\.example\.com/.* at c0ffee"):
+        planned(helm, tree, Ask("shop", "1.5.0"), others={(REPOSITORY, "v1"): values})
+
+
 def test_a_document_that_this_helm_does_not_read_is_no_place_for_the_tag(
     helm: Helm, layout: Callable[..., DirectoryTree]
 ) -> None:
@@ -431,7 +451,7 @@ def test_the_chart_stands_in_another_repository(
     values = {"chart/values.yaml": "image: {tag: 1.4.2}\n", "environments/shop.yaml": text}
     ours = layout("multi-source-ref", values)
     other = DirectoryTree(CORPUS / "pair", charts)
-    found = planned(helm, ours, Ask("shop", "1.5.0"), others={charts: other})
+    found = planned(helm, ours, Ask("shop", "1.5.0"), others={(charts, "main"): other})
     assert found.data == b"image: {tag: 1.5.0}\n"
     assert [image.after for image in found.change.difference.images] == [f"{SHOP}:1.5.0"]
     with pytest.raises(ChartRefused, match=r"charts\.git, which is not at hand"):

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from plate_release.charts import ChartInputs, applications, chart_inputs, select
-from plate_release.charts.inputs import UNKNOWN, Capabilities, Dependency
+from plate_release.charts.environment import substitute, substitute_path
+from plate_release.charts.inputs import UNKNOWN, Capabilities, Dependency, RemoteChart
 
 from .conftest import CORPUS, DirectoryTree
 
@@ -44,10 +47,73 @@ def test_every_file_that_has_a_part_in_it_is_named(layout: Callable[..., Directo
 def test_what_the_application_says_of_its_cluster_beats_what_is_known(
     layout: Callable[..., DirectoryTree],
 ) -> None:
-    known = Capabilities("1.33", ("apps/v1",))
+    known = Capabilities("1.33.0", ("apps/v1",))
     assert inputs_of(DirectoryTree(CORPUS / "pair"), known).capabilities == known
     manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
-    own = manifest.replace("helm:", "helm:\n      kubeVersion: 1.29.3")
+    own = manifest.replace("helm:", "helm:\n      kubeVersion: v1.29.3-gke.1200")
     tree = layout("pair", {"environments/shop.yaml": own})
     found = inputs_of(tree, known).capabilities
     assert found == Capabilities("1.29.3", ("apps/v1",))
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("a-$NAME-b", "a-shop-b"),
+        ("${NAME}.yaml", "shop.yaml"),
+        ("$NAME.yaml", "shop.yaml"),
+        ("x${foo:-y}", "x"),
+        ("Z$5abc", "Zabc"),
+        ("$$NAME", "$NAME"),
+        ("${", ""),
+        ("${}x", "x"),
+        ("$ 1", "$ 1"),
+        ("$é", "$é"),
+        ("end$", "end$"),
+    ],
+)
+def test_variables_are_put_in_as_go_does(text: str, becomes: str) -> None:
+    assert substitute(text, {"NAME": "shop"}) == becomes
+
+
+@pytest.mark.parametrize(
+    ("name", "becomes"),
+    [
+        ("$values/$NAME.yaml", "$values/shop.yaml"),
+        ("$NAME.yaml", "shop.yaml"),
+        ("$NAME/values.yaml", "shop/values.yaml"),
+        ("${NAME}-values.yaml", "shop-values.yaml"),
+    ],
+)
+def test_a_path_may_start_with_a_source_or_a_variable(name: str, becomes: str) -> None:
+    assert substitute_path(name, {"NAME": "shop"}, {"values"}) == becomes
+
+
+def test_what_was_looked_for_has_a_part_in_it_too(layout: Callable[..., DirectoryTree]) -> None:
+    manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
+    more = "valueFiles: [values-prod.yaml, eu.yaml, '/regions/*/values.yaml']"
+    own = manifest.replace(
+        "valueFiles: [values-prod.yaml]", f"ignoreMissingValueFiles: true\n      {more}"
+    )
+    inputs = inputs_of(layout("pair", {"environments/shop.yaml": own}))
+    assert {"chart/eu.yaml", "regions"} <= inputs.files
+
+
+def test_the_dependencies_of_an_old_chart(layout: Callable[..., DirectoryTree]) -> None:
+    asked = "dependencies: [{name: redis, repository: https://charts.invalid/, version: 20.x}]\n"
+    locked = asked.replace("20.x", "20.1.2")
+    files = {"chart/requirements.yaml": asked, "chart/requirements.lock": locked}
+    assert inputs_of(layout("pair", files)).dependencies == (
+        Dependency("redis", "https://charts.invalid", "20.1.2"),
+    )
+
+
+def test_a_chart_of_a_registry_may_be_a_source_of_its_own(
+    layout: Callable[..., DirectoryTree],
+) -> None:
+    manifest = (CORPUS / "helm-repository" / "environments" / "shop.yaml").read_text()
+    oci = manifest.replace(
+        "http://charts.invalid\n      chart: shop", "oci://reg.invalid/team/shop"
+    )
+    inputs = inputs_of(layout("helm-repository", {"environments/shop.yaml": oci}))
+    assert inputs.remote == RemoteChart("oci://reg.invalid/team", "shop", "0.3.x")

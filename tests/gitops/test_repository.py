@@ -124,6 +124,27 @@ def test_a_branch_set_back_under_us_is_not_set_forward_again(
     assert repository.head().commit == older
 
 
+def test_what_a_source_may_be_fixed_to_is_found(repository: Repository, origin: Origin) -> None:
+    old = origin.at("rev-parse", "main~1")
+    origin.at("branch", "release/1.x", old)
+    origin.at("tag", "plain", old)
+    origin.git("tag", "-a", "v1.0", "-m", "annotated", old)
+    origin.git("push", "--quiet", "origin", "v1.0")
+    head = repository.head()
+    for name in ("release/1.x", "refs/heads/release/1.x", "plain", "refs/tags/v1.0", "v1.0", old):
+        assert repository.at(name).commit == old
+    for name in ("main", "HEAD", ""):
+        assert repository.at(name).commit == head.commit
+    assert repository.at("v1.0").read(VALUES) == head.read(VALUES)
+    assert repository.head().commit == head.commit
+
+
+@pytest.mark.parametrize("name", ["no-such", "-x", "main:evil", "a..b", "{{ .rev }}", "f" * 40])
+def test_what_is_not_there_is_told(repository: Repository, name: str) -> None:
+    with pytest.raises(RepositoryUnavailable, match="no"):
+        repository.at(name)
+
+
 def test_create_only_updates(repository: Repository, origin: Origin) -> None:
     head = repository.head().commit
     repository.push(RefUpdate("refs/heads/new", None, head))
