@@ -246,7 +246,7 @@ class _Planner:
         before = _render(charts)
         keys = _keys(target, charts, before, ask)
         plan = _unchanged(target, charts, keys, before)
-        judged = self.judge(target, keys, ask)
+        judged = self.judge(target, keys, keys.meant(ask))
         ask = judged.ask
         edit = edited(charts, keys, ask)
         if not edit.edits:

@@ -2,7 +2,7 @@
 
 from plate_release.charts.change import ChartChange, edited, proven
 from plate_release.charts.checks import review, validate
-from plate_release.charts.difference import Difference, ImageChange, ObjectDifference, compare
+from plate_release.charts.difference import Difference, ObjectDifference, compare
 from plate_release.charts.discover import (
     Discovery,
     Generator,
@@ -31,7 +31,6 @@ __all__ = [
     "Discovery",
     "Generator",
     "Helm",
-    "ImageChange",
     "ImageKeys",
     "KubernetesObject",
     "Manifest",

@@ -1,27 +1,33 @@
 """Which values a container's image comes from, found by what is rendered.
 
-A value that equals a container's tag, or its whole reference, is a candidate. Where two claim one
-container, or none does, the chart is rendered once more with a mark in each, and the marks that
-come out in images tell.
+A value that equals a container's tag, or its whole reference, is a candidate. Where that is not
+certain (two claim one container, one claims several images, or none does), the chart is rendered
+once more with a mark in each, and the marks that come out in images tell.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal, Self
 
 from plate_release.charts.inputs import Layer, Parameter
 from plate_release.charts.objects import Rendered
-from plate_release.charts.reading import Path, at, leaves, replaced
+from plate_release.charts.reading import Path, at, leaves, placed
 from plate_release.charts.render import OpenChart
 from plate_release.charts.winner import winner
 from plate_release.charts.workloads import Container, containers, split_image
-from plate_release.errors import ChartRefused, PlanRefused
+from plate_release.errors import ChartRefused, EditRefused, PlanRefused
 from plate_release.model import Image
-from plate_release.values import Key
+from plate_release.values import Key, scalars
 
 Role = Literal["tag", "digest", "whole"]
-_TAG_MARK = "0.0.0-mark.{}.x"
-_DIGEST_MARK = "sha256:{:0>64}"
+Affixes = tuple[str, str]
+"""What a template puts before and behind a value to make the tag: `v`, `-alpine`."""
+
+# So many values are marked one by one, where the chart takes not all marks at once.
+_MOST_ALONE = 20
+_LEAST_PART = 3  # characters of a value that is a part of a tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +58,37 @@ class Search:
         return at(self.rendered.values, path)
 
     def leaves(self) -> Iterator[tuple[Path, Any]]:
-        """Give every value that helm saw."""
-        return leaves(self.rendered.values)
+        """Give every value that helm saw, and every one that a file leaves blank."""
+        yield from leaves(self.rendered.values)
+        yield from ((path, None) for path in self._blank())
+
+    def _blank(self) -> Iterator[Path]:
+        """Give what files set to null, which helm takes out of the values."""
+        for layer in self.chart.inputs.layers:
+            try:
+                found = list(scalars(layer.data, file=layer.file))
+            except EditRefused:
+                continue  # told where the file is to be edited
+            for key, scalar in found:
+                path = tuple(step for step in key.steps if isinstance(step, str | int))
+                holder = self.value(path[:-1])
+                if not scalar.value and isinstance(holder, dict) and path[-1] not in holder:
+                    yield path
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A value, the containers that take their image from it, and what sets it last."""
+    """A value, the containers that take their image from it and how, and what sets it last."""
 
     search: Search = field(repr=False)
     path: Path
-    containers: tuple[Container, ...]
+    affixes: Mapping[Container, Affixes]
     setter: Layer | Parameter | None
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """The containers that take their image from it."""
+        return tuple(self.affixes)
 
     @property
     def value(self) -> Any:
@@ -85,20 +110,18 @@ def tag_candidates(search: Search) -> list[Candidate]:
 
     Raises PlanRefused where it cannot be told.
     """
-    claims = {path: users for path, value in search.leaves() if (users := _users(search, value))}
-    found = _set_by_someone(search, claims)
-    taken = [container for one in found for container in one.containers]
-    if found and len(taken) == len(set(taken)):
-        return found
-    return marked(search, [one.path for one in found] or list(_unseen(search)))
+    claims = _claims(search)
+    if claims and _certain(claims.values()):
+        return _set_by_someone(search, {path: _plain(users) for path, users in claims.items()})
+    return marked(search, list(claims) or list(dict.fromkeys(_unseen(search))))
 
 
 def candidate_at(search: Search, path: Path) -> list[Candidate]:
     """Return the candidate at `path`, if containers take their tag from there."""
-    users = _users(search, search.value(path))
-    others = {user for p, value in search.leaves() if p != path for user in _users(search, value)}
-    if users and others.isdisjoint(users):
-        return _set_by_someone(search, {path: users})
+    claims = _claims(search)
+    users = claims.pop(path, ())
+    if users and _certain([users]) and set(users).isdisjoint(chain(*claims.values())):
+        return _set_by_someone(search, {path: _plain(users)})
     return marked(search, [path])
 
 
@@ -106,7 +129,7 @@ def digest_candidates(tag: Candidate) -> list[Candidate]:
     """Return the values that hold the digest of the tag's containers."""
     search = tag.search
     claims = {
-        path: tag.containers
+        path: _plain(tag.containers)
         for path, value in search.leaves()
         if role(value, tag.containers) == "digest"
     }
@@ -116,12 +139,12 @@ def digest_candidates(tag: Candidate) -> list[Candidate]:
 def empty_digests(tag: Candidate) -> list[Candidate]:
     """Return the empty values beside the tag that would be a digest if they were filled."""
     search = tag.search
-    beside = [
-        path
-        for path, value in search.leaves()
+    beside = {
+        path: f"sha256:{index:0>64}"
+        for index, (path, value) in enumerate(search.leaves())
         if path[:-1] == tag.path[:-1] and path != tag.path and value in ("", None)
-    ]
-    return marked(search, beside, _DIGEST_MARK)
+    }
+    return _shown(search, beside, search.rendered.values) if beside else []
 
 
 def role(value: Any, users: Iterable[Container]) -> Role | None:
@@ -139,33 +162,79 @@ def role(value: Any, users: Iterable[Container]) -> Role | None:
     return None
 
 
-def marked(search: Search, paths: list[Path], mark: str = _TAG_MARK) -> list[Candidate]:
-    """Render once with a mark in each value; return those whose mark an image shows.
+def marked(search: Search, paths: list[Path]) -> list[Candidate]:
+    """Render with a mark in each value; return those whose mark an image shows.
 
-    Raises PlanRefused where the chart does not render with them.
+    A chart that does not take all marks at once is tried with each alone, and one that takes none
+    is believed. Raises PlanRefused where it cannot be told.
     """
-    if not paths:
-        return []
-    marks = {path: mark.format(index) for index, path in enumerate(paths)}
-    values = search.rendered.values if mark is _DIGEST_MARK else _without_digests(search)
-    for path, text in marks.items():
-        whole = role(search.value(path), search.containers) == "whole"
-        repository = split_image(as_text(search.value(path))).repository if whole else ""
-        values = replaced(values, path, f"{repository}:{text}" if whole else text)
+    marks = {path: _mark(search.value(path), index) for index, path in enumerate(paths)}
+    values = _without_digests(search)
     try:
-        shown = containers(search.chart.render(values=values).objects)
+        return _shown(search, marks, values) if marks else []
     except ChartRefused as error:
+        found, refused = _alone(search, marks, values)
+        if found or not refused:
+            return found
+        if len(paths) == 1 and (users := _claims(search).get(paths[0])):
+            return _set_by_someone(search, {paths[0]: _plain(users)})
         raise PlanRefused(
             f"The key that holds the image of {search.name} cannot be told.",
             why=f"Possible: {', '.join(str(search.key(path)) for path in paths)}.\n{error.why}",
             todo="Name it in the configuration as `tag-key`.",
         ) from error
+
+
+def _alone(
+    search: Search, marks: Mapping[Path, Any], values: Any
+) -> tuple[list[Candidate], list[Path]]:
+    """Try each mark by itself; also return those that the chart refuses."""
+    found: list[Candidate] = []
+    refused: list[Path] = []
+    for path, mark in list(marks.items())[:_MOST_ALONE]:
+        try:
+            found += _shown(search, {path: mark}, values)
+        except ChartRefused:
+            refused.append(path)
+    return found, refused
+
+
+def _shown(search: Search, marks: Mapping[Path, Any], values: Any) -> list[Candidate]:
+    """Render with the marks; raises ChartRefused where the chart does not take them."""
+    for path, mark in marks.items():
+        whole = role(search.value(path), search.containers) == "whole"
+        repository = split_image(as_text(search.value(path))).repository if whole else ""
+        values = placed(values, path, f"{repository}:{mark}" if whole else mark)
+    shown = containers(search.chart.render(values=values).objects)
     before = {container.place: container for container in search.containers}
     users = {
-        path: tuple(before[c.place] for c in shown if text in c.image and c.place in before)
-        for path, text in marks.items()
+        path: {
+            before[one.place]: _affixes(one.image, as_text(mark))
+            for one in shown
+            if as_text(mark) in one.image and one.place in before
+        }
+        for path, mark in marks.items()
     }
     return _set_by_someone(search, {path: found for path, found in users.items() if found})
+
+
+def _affixes(image: str, mark: str) -> Affixes:
+    before, _, behind = (split_image(image).tag or mark).partition(mark)
+    return before, behind
+
+
+def _mark(value: Any, index: int) -> Any:
+    """Return what the value could be instead, for templates that want a number or a version."""
+    text = as_text(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return 908_000 + index
+    if re.fullmatch(r"v?\d+\.\d+\.\d+", text):
+        return f"{'v' if text.startswith('v') else ''}90817.{index}.0"
+    if re.fullmatch(r"[0-9]+", text):
+        return f"{908_000 + index}".ljust(len(text), "0")
+    if re.fullmatch(r"[0-9a-f]{7,40}", text):
+        return f"{0x9081000 + index:x}".ljust(len(text), "0")
+    return f"0.0.0-mark.{index}.x"
 
 
 def as_text(value: Any) -> str:
@@ -175,7 +244,25 @@ def as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _set_by_someone(search: Search, claims: dict[Path, tuple[Container, ...]]) -> list[Candidate]:
+def _plain(users: Iterable[Container]) -> dict[Container, Affixes]:
+    return dict.fromkeys(users, ("", ""))
+
+
+def _claims(search: Search) -> dict[Path, tuple[Container, ...]]:
+    """Return the values that are a container's tag or image, with those containers."""
+    return {path: users for path, value in search.leaves() if (users := _users(search, value))}
+
+
+def _certain(claims: Iterable[tuple[Container, ...]]) -> bool:
+    """Whether no container is claimed twice, and no value claims several images."""
+    taken = [container for users in claims for container in users]
+    images = [{split_image(c.image).repository for c in users} for users in claims]
+    return len(taken) == len(set(taken)) and all(len(one) == 1 for one in images)
+
+
+def _set_by_someone(
+    search: Search, claims: Mapping[Path, Mapping[Container, Affixes]]
+) -> list[Candidate]:
     """Leave out what only mirrors another value, such as the globals in a subchart's values."""
     found = [
         Candidate(search, path, users, winner(search.chart.inputs, search.key(path)))
@@ -197,18 +284,24 @@ def _same_number(value: Any, tag: str | None) -> bool:
 
 
 def _unseen(search: Search) -> Iterator[Path]:
-    """Give the values that may be a tag unseen: empty, or hidden by a digest.
+    """Give the values that may be a tag unseen: empty, hidden by a digest, or a part of a tag.
 
-    They stand in one map with the image's repository.
+    But for the last they stand in one map with the image's repository.
     """
     images = [split_image(container.image) for container in search.containers]
     for path, value in search.leaves():
         holder = search.value(path[:-1])
-        if not isinstance(holder, dict) or isinstance(value, bool | dict | list):
+        if isinstance(value, bool | dict | list):
             continue
-        others = [text for key, text in holder.items() if text and key != path[-1]]
-        if any(_hides(image, as_text(value), others) for image in images):
+        text = as_text(value)
+        beside = holder.items() if isinstance(holder, dict) else ()
+        others = [other for key, other in beside if other and key != path[-1]]
+        if any(_hides(image, text, others) or _is_part(image, text) for image in images):
             yield path
+
+
+def _is_part(image: Image, text: str) -> bool:
+    return len(text) >= _LEAST_PART and image.tag is not None and text in image.tag
 
 
 def _hides(image: Image, text: str, siblings: list[Any]) -> bool:
@@ -223,5 +316,5 @@ def _without_digests(search: Search) -> Any:
     values: Any = search.rendered.values
     for path, value in search.leaves():
         if role(value, search.containers) == "digest":
-            values = replaced(values, path, "")
+            values = placed(values, path, "")
     return values

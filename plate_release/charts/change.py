@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from plate_release.charts.difference import Difference, Place, compare
+from plate_release.charts.difference import NO_NOISE, Difference, Noise, Place, compare, noise_of
 from plate_release.charts.key import ImageKeys, changes
 from plate_release.charts.objects import Objects, Rendered, objects_of
 from plate_release.charts.proof import prove, unexplained
-from plate_release.charts.reading import Path
 from plate_release.charts.render import OpenChart
 from plate_release.model import Ask, Finding
 from plate_release.values import Spliced, splice
@@ -46,12 +45,11 @@ def proven(
     reason.
     """
     old, new = objects_of(before), objects_of(_rendered(charts, before, files))
-    difference, noise = compare(old, new), frozenset[tuple[Place, Path]]()
+    difference, noise = compare(old, new), NO_NOISE
     for _ in range(_ATTEMPTS):
         if not any(unexplained(difference, keys, ask)):
             break
-        again = objects_of(chart.render() for chart in charts)
-        noise |= compare(old, again).places
+        noise = noise_of(old, objects_of(chart.render() for chart in charts), noise)
         difference = compare(old, new, noise)
     findings = (*prove(difference, new, keys, ask), *_unstable(noise))
     return ChartChange(difference, new, findings)
@@ -65,7 +63,7 @@ def _rendered(
         yield chart.render(files) if any(map(chart.inputs.reads, files)) else old
 
 
-def _unstable(noise: Iterable[tuple[Place, Path]]) -> Iterator[Finding]:
+def _unstable(noise: Noise) -> Iterator[Finding]:
     places: dict[Place, list[str]] = {}
     for place, path in sorted(noise, key=str):
         places.setdefault(place, []).append(".".join(map(str, path)))

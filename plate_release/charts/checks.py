@@ -18,7 +18,7 @@ from typing import Any
 
 from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path, at
-from plate_release.charts.workloads import containers, split_image
+from plate_release.charts.workloads import TESTS, containers, split_image
 from plate_release.model import Finding
 
 _LONG_RUNNING = {"Deployment", "StatefulSet", "DaemonSet", "Rollout"}
@@ -63,7 +63,7 @@ _REMOVED: dict[str, dict[str, str]] = {
 
 def review(objects: Objects, kube_version: str = "") -> tuple[Finding, ...]:
     """Look at every object; `kube_version` is the destination's, such as `1.31`, where known."""
-    applied = [one for one in objects if not one.hook.startswith("test")]
+    applied = [one for one in objects if not one.hooks & TESTS]
     return (
         *_mutable_images(objects),
         *(finding for one in applied for finding in _workload(one)),

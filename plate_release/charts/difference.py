@@ -5,21 +5,28 @@ removed last.
 """
 
 import difflib
-import hashlib
+import re
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, TypeAlias
 
 import yaml
 
+from plate_release.charts.noise import quieted
 from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path, at, replaced
-from plate_release.charts.workloads import Container, containers
+from plate_release.charts.secrets import decoded, is_secret, masked
 
 Place: TypeAlias = tuple[str, str, str, str]
 """API group, kind, namespace and name of the object before (after, where there was none)."""
 
+Noise: TypeAlias = Mapping[tuple[Place, Path], tuple[Any, ...]]
+"""What else the unchanged charts render in a place that differs each time."""
+NO_NOISE: Noise = {}
+
+_TRAILING = re.compile(" +$", re.MULTILINE)
 _MISSING = object()
 _CONTEXT = 3
 _WIDTH = 80
@@ -27,15 +34,21 @@ _WIDTH = 80
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that differs; `before` or `after` is None where there is nothing."""
+    """One value that differs; `before` or `after` is None where there is nothing.
+
+    What is `secret` shows itself in no text.
+    """
 
     path: Path
-    before: Any
-    after: Any
+    before: Any = field(repr=False)
+    after: Any = field(repr=False)
+    secret: bool = False
 
     def __str__(self) -> str:
         where = ".".join(str(part) for part in self.path)
-        return f"{where}: {_short(self.before)} -> {_short(self.after)}"
+        if self.secret:
+            return f"{where}: a secret value changes"
+        return f"{where}: {' -> '.join(_shortened(self.before, self.after))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,98 +63,119 @@ class ObjectDifference:
     @property
     def place(self) -> Place:
         """Which object it is."""
-        return _place(self._one)
-
-    @property
-    def _one(self) -> KubernetesObject:
         one = self.before or self.after
-        if one is None:
-            raise ValueError("a difference of nothing")
-        return one
+        return _place(one) if one else ("", "", "", "")
 
     def __str__(self) -> str:
         return str(self.after or self.before)
 
 
 @dataclass(frozen=True, slots=True)
-class ImageChange:
-    """A container whose image differs; None where the container is only on one side."""
-
-    container: Container
-    before: str | None
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Difference:
-    """Every object that differs, and every container's image that does."""
+    """Every object that differs."""
 
     objects: tuple[ObjectDifference, ...]
-    images: tuple[ImageChange, ...]
 
     @property
     def text(self) -> str:
         """The whole unified diff, plain."""
         return "".join(one.text for one in self.objects)
 
-    @property
-    def places(self) -> frozenset[tuple[Place, Path]]:
-        """Every path that differs: what `compare` takes as noise."""
-        return frozenset((one.place, c.path) for one in self.objects for c in one.changes)
 
-
-def compare(
-    before: Objects, after: Objects, noise: frozenset[tuple[Place, Path]] = frozenset()
-) -> Difference:
-    """Compare two renderings; `noise` are the places that differ between equal ones too."""
+def compare(before: Objects, after: Objects, noise: Noise = NO_NOISE) -> Difference:
+    """Compare two renderings, without what is only `noise`."""
     pairs = _pairs(before, after)
-    objects = tuple(found for old, new in pairs if (found := _difference(old, new, noise)))
-    return Difference(objects, tuple(_images(before, after)))
+    return Difference(tuple(f for old, new in pairs if (f := _difference(old, new, noise))))
+
+
+def noise_of(before: Objects, again: Objects, known: Noise) -> Noise:
+    """Return what is known of noise with what another rendering of the same charts adds."""
+    result = dict(known)
+    for one in compare(before, again).objects:
+        for change in one.changes:
+            key = one.place, change.path
+            result[key] = (*result.get(key, ()), change.after)
+    return result
 
 
 def _pairs(
     before: Iterable[KubernetesObject], after: Iterable[KubernetesObject]
 ) -> Iterator[tuple[KubernetesObject | None, KubernetesObject | None]]:
     """Match objects by name; a new name from the same template is the same object, renamed."""
-    gone = {_place(one): one for one in before}
-    fresh: list[tuple[KubernetesObject | None, KubernetesObject]] = [
-        (gone.pop(_place(one), None), one) for one in after
-    ]
+    gone: dict[Place, deque[KubernetesObject]] = defaultdict(deque)
+    for one in before:
+        gone[_place(one)].append(one)
+    fresh = [(gone[place].popleft() if gone[place := _place(one)] else None, one) for one in after]
+    left = [one for ones in gone.values() for one in ones]
     for old, new in fresh:
-        if old is None:
-            key = (new.kind, new.template)
-            renamed = next((p for p, o in gone.items() if (o.kind, o.template) == key), None)
-            yield (gone.pop(renamed) if renamed else None), new
-        else:
-            yield old, new
-    yield from ((one, None) for one in gone.values())
+        yield old or _renamed(new, left), new
+    yield from ((one, None) for one in left)
+
+
+def _renamed(new: KubernetesObject, left: list[KubernetesObject]) -> KubernetesObject | None:
+    """Take the object out of those left that `new` is under another name, if one is."""
+    for index, one in enumerate(left):
+        if (one.source, one.kind, one.template) == (new.source, new.kind, new.template):
+            return left.pop(index)
+    return None
 
 
 def _difference(
-    before: KubernetesObject | None,
-    after: KubernetesObject | None,
-    noise: frozenset[tuple[Place, Path]],
+    before: KubernetesObject | None, after: KubernetesObject | None, noise: Noise
 ) -> ObjectDifference | None:
-    old, new = before.body if before else None, after.body if after else None
+    if before and after and before.body == after.body:
+        return None
+    old, new = decoded(before) if before else None, decoded(after) if after else None
     if before and after:
-        place = _place(before)
-        new = _quiet(old, new, {path for where, path in noise if where == place})
-    shown_old, shown_new = _masked(before, old), _masked(after, new)
-    changes = tuple(_changes(shown_old, shown_new, ()))
+        new = _quiet(_place(before), old, new, noise)
+    one = before or after
+    secret = one is not None and is_secret(one)
+    changes = tuple(
+        Change(path, was, becomes, secret and path[:1] not in _SHOWN)
+        for path, was, becomes in _changes(old, new, ())
+    )
     if not changes:
         return None
-    text = _unified(str(before or after), str(after or before), shown_old, shown_new)
-    return ObjectDifference(before, after, changes, text)
+    shown = [masked(o, b) if o and b else None for o, b in ((before, old), (after, new))]
+    return ObjectDifference(before, after, changes, _unified(*shown))
 
 
-def _quiet(old: Any, new: Any, paths: set[Path]) -> Any:
-    for path in paths:
-        if at(new, path[:-1]) is not None and at(old, path) is not None and at(new, path):
-            new = replaced(new, path, at(old, path))
+_SHOWN = (("metadata",), ("apiVersion",), ("kind",), ("type",))
+
+
+def _quiet(place: Place, old: Any, new: Any, noise: Noise) -> Any:
+    """Put what was there before in the place of what is only noise."""
+    noisy = {path: others for (where, path), others in noise.items() if where == place and path}
+    for path, was, becomes in tuple(_changes(old, new, ())) if noisy else ():
+        if path in noisy and None not in (was, becomes):
+            new = replaced(new, path, quieted(was, becomes, noisy[path]))
+        elif was is None and (like := _other_key(old, path, becomes, noisy)):
+            new = _with_key(new, path, like)
     return new
 
 
-def _changes(old: Any, new: Any, path: Path) -> Iterator[Change]:
+def _other_key(old: Any, path: Path, becomes: Any, noisy: Mapping[Path, Any]) -> Path | None:
+    """Return the key with a random name that another one with the same value replaces."""
+    return next(
+        (
+            known
+            for known in noisy
+            if known[:-1] == path[:-1] and at(old, known) is not None and at(old, known) == becomes
+        ),
+        None,
+    )
+
+
+def _with_key(new: Any, path: Path, like: Path) -> Any:
+    """Return a copy in which a map's key has the name that it had before."""
+    if not isinstance(at(new, path[:-1]), dict):
+        return new
+    renamed = {like[-1] if k == path[-1] else k: v for k, v in at(new, path[:-1]).items()}
+    return replaced(new, path[:-1], renamed)
+
+
+def _changes(old: Any, new: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
+    """Give each place that differs, with None for what is not there."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _changes(old.get(key, _MISSING), new.get(key, _MISSING), (*path, key))
@@ -149,51 +183,28 @@ def _changes(old: Any, new: Any, path: Path) -> Iterator[Change]:
         for index, (one, other) in enumerate(zip_longest(old, new, fillvalue=_MISSING)):
             yield from _changes(one, other, (*path, index))
     elif old is _MISSING or new is _MISSING or (type(old), old) != (type(new), new):
-        yield Change(path, *(None if side is _MISSING else side for side in (old, new)))
+        was, becomes = (None if side is _MISSING else side for side in (old, new))
+        yield path, was, becomes
 
 
-def _images(before: Objects, after: Objects) -> Iterator[ImageChange]:
-    old = {container.place: container for container in containers(before)}
-    new = {container.place: container for container in containers(after)}
-    for place, container in (old | new).items():
-        was = old[place].image if place in old else None
-        becomes = new[place].image if place in new else None
-        if was != becomes:
-            yield ImageChange(container, was, becomes)
-
-
-def _masked(one: KubernetesObject | None, body: Any) -> Any:
-    """Put fingerprints in the place of a Secret's values: equal ones stay equal."""
-    if one is None or one.kind != "Secret":
-        return body
-    fields = {field: body[field] for field in ("data", "stringData") if body.get(field)}
-    return body | {
-        field: {
-            key: _fingerprint((*_place(one), str(key), str(value))) for key, value in data.items()
-        }
-        for field, data in fields.items()
-        if isinstance(data, Mapping)
-    }
-
-
-def _fingerprint(parts: Iterable[str]) -> str:
-    # The object and the key are in it, so that a table of common passwords does not help.
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return f"(secret, fingerprint {digest[:8]})"
-
-
-def _unified(old_name: str, new_name: str, old: Any, new: Any) -> str:
+def _unified(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str:
     lines = difflib.unified_diff(
         _dumped(old),
         _dumped(new),
-        f"{old_name} (now)" if old is not None else "/dev/null",
-        f"{new_name} (planned)" if new is not None else "/dev/null",
+        f"{_title(old)} (now)" if old is not None else "/dev/null",
+        f"{_title(new)} (planned)" if new is not None else "/dev/null",
         n=_CONTEXT,
     )
     return "".join(lines)
 
 
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+def _title(body: Mapping[str, Any]) -> str:
+    metadata = body.get("metadata") or {}
+    where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    return f"{body.get('kind')} {where}{metadata.get('name') or metadata.get('generateName')}"
+
+
+class _Dumper(yaml.SafeDumper):
     """Writes text of several lines as a block, as people write manifests."""
 
     def ignore_aliases(self, _data: Any) -> bool:
@@ -201,14 +212,19 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in value else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+    if "\n" not in value:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value)
+    # In a block YAML can hold neither tabs nor blanks at a line's end.
+    shown = re.sub(
+        r"[ ]+$", lambda m: "·" * len(m[0]), value.replace("\t", "⇥   "), flags=re.MULTILINE
+    )
+    return dumper.represent_scalar("tag:yaml.org,2002:str", shown, "|")
 
 
 _Dumper.add_representer(str, _text)
 
 
-def _dumped(body: Any) -> list[str]:
+def _dumped(body: Mapping[str, Any] | None) -> list[str]:
     if body is None:
         return []
     text = yaml.dump(body, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
@@ -219,6 +235,11 @@ def _place(one: KubernetesObject) -> Place:
     return one.api_version.rpartition("/")[0], one.kind, one.namespace, one.name
 
 
-def _short(value: Any) -> str:
-    text = "(nothing)" if value is None else str(value)
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+def _shortened(before: Any, after: Any) -> Iterator[str]:
+    """Give both sides, long ones from a little before where they part."""
+    texts = ["(nothing)" if side is None else str(side) for side in (before, after)]
+    same = next((n for n, pair in enumerate(zip(*texts, strict=False)) if len(set(pair)) > 1), 0)
+    for text in texts:
+        start = max(0, same - _WIDTH // 4) if len(text) > _WIDTH else 0
+        cut = text[start : start + _WIDTH]
+        yield f"{'…' if start else ''}{cut}{'…' if start + _WIDTH < len(text) else ''}"

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 from plate_release.charts.candidates import (
+    Affixes,
     Candidate,
     Search,
     as_text,
@@ -21,7 +22,7 @@ from plate_release.charts.objects import Rendered
 from plate_release.charts.reading import at
 from plate_release.charts.render import OpenChart
 from plate_release.charts.winner import editable
-from plate_release.charts.workloads import Container, split_image
+from plate_release.charts.workloads import Container, ContainerPlace, split_image
 from plate_release.errors import PlanRefused
 from plate_release.model import Ask, Image
 from plate_release.values import Key
@@ -33,7 +34,8 @@ class ImageKeys:
     """The keys to write, all in one `file`.
 
     `main` holds the tag, or where `whole` is set `repository:tag@digest` in one string. `image`
-    is what the `containers` run now, `values` what helm sees at each key now.
+    is what the `containers` run now, `values` what helm sees at each key now, `affixes` what the
+    chart puts around the tag for each container's place.
     """
 
     file: str
@@ -43,6 +45,19 @@ class ImageKeys:
     image: Image
     containers: tuple[Container, ...] = field(repr=False)
     values: Mapping[Key, str]
+    affixes: Mapping[ContainerPlace, Affixes] = field(default_factory=dict, repr=False)
+
+    def tag_for(self, container: Container, tag: str) -> str:
+        """Return the tag that a container's image has when the key holds `tag`."""
+        before, behind = self.affixes.get(container.place, ("", ""))
+        return f"{before}{tag}{behind}"
+
+    def meant(self, ask: Ask) -> Ask:
+        """Return what to write for a tag that is asked for as images have it: `v1.5.0`."""
+        before, behind = next(iter(self.affixes.values()), ("", ""))
+        if not ask.tag.startswith(before) or not ask.tag.endswith(behind):
+            return ask
+        return replace(ask, tag=ask.tag[len(before) : len(ask.tag) - len(behind)] or ask.tag)
 
 
 def image_keys(
@@ -75,6 +90,7 @@ def image_keys(
         image=split_image(tag.containers[0].image),
         containers=tag.containers,
         values=values,
+        affixes={one.place: around for one, around in tag.affixes.items()},
     )
 
 
@@ -107,8 +123,8 @@ def _merged(found: Iterable[Candidate]) -> list[Candidate]:
         shared = isinstance(one.setter, Layer) and one.setter.editable
         place = (one.setter.file, one.path) if one.setter and shared else len(result)
         known = result.get(place)
-        users = (*known.containers, *one.containers) if known else one.containers
-        result[place] = replace(known or one, containers=users)
+        users = {**known.affixes, **one.affixes} if known else one.affixes
+        result[place] = replace(known or one, affixes=users)
     return list(result.values())
 
 

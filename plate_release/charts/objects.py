@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 import yaml
 
-from plate_release.charts.reading import load
+from plate_release.charts.reading import at, load
 from plate_release.errors import ChartRefused
 
 ECHO = "templates/zz-plate-release.yaml"
@@ -23,15 +23,16 @@ values: {{ .Values | toJson }}
 """
 
 _SEPARATOR = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
-_SOURCE = re.compile(r"# Source: (\S+)\n")
+_SOURCE = re.compile(r"# Source: ([^\n]+)\n")
+_BEFORE = {"PreSync", "pre-install", "pre-upgrade", "crd-install"}
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesObject:
     """One rendered object.
 
-    `template` is the file of the chart it came from, `source` the index of that chart's source in
-    the Application.
+    `template` is the file it came from, in the repository where the chart stands there; `source`
+    the index of the chart's source in the Application.
     """
 
     api_version: str
@@ -43,17 +44,13 @@ class KubernetesObject:
     source: int = 0
 
     @property
-    def hook(self) -> str:
+    def hooks(self) -> frozenset[str]:
         """When it runs, if it is a hook of Argo CD or Helm: `PreSync`, `pre-install`, `test`."""
-        notes = (self.body.get("metadata") or {}).get("annotations") or {}
-        return str(notes.get("argocd.argoproj.io/hook") or notes.get("helm.sh/hook") or "")
-
-    @property
-    def wave(self) -> int:
-        """Its sync wave."""
-        notes = (self.body.get("metadata") or {}).get("annotations") or {}
-        text = str(notes.get("argocd.argoproj.io/sync-wave", "0"))
-        return int(text) if re.fullmatch(r"[+-]?\d{1,9}", text) else 0
+        said = (
+            at(self.body, ("metadata", "annotations", name))
+            for name in ("argocd.argoproj.io/hook", "helm.sh/hook")
+        )
+        return frozenset(word.strip() for text in said if text for word in str(text).split(","))
 
     def __str__(self) -> str:
         where = f"{self.namespace}/" if self.namespace else ""
@@ -72,18 +69,35 @@ class Rendered:
     values: Mapping[str, Any] = field(repr=False)
 
 
-def read_rendered(text: str, source: int = 0) -> Rendered:
-    """Read helm's output; raises ChartRefused for what is no Kubernetes object."""
+def read_rendered(text: str, chart: str = "", source: int = 0) -> Rendered:
+    """Read helm's output; `chart` is the chart's folder in the repository, if it stands there.
+
+    Raises ChartRefused for what is no Kubernetes object.
+    """
     objects: list[KubernetesObject] = []
-    values: Mapping[str, Any] = {}
+    values: Mapping[str, Any] | None = None
     for part in _SEPARATOR.split(text):
         comment = _SOURCE.match(part)
         template = comment[1] if comment else ""
         if template.endswith(f"/{ECHO}"):
             values = json.loads(part.rpartition("\nvalues: ")[2]) or {}
         else:
-            objects += read_document(part, template, source)
-    return Rendered(tuple(objects), values)
+            objects += read_document(part, _in_repository(template, chart), source)
+    if values is None:
+        raise ChartRefused(
+            f"helm leaves out {ECHO}, by which the chart's values are seen.",
+            why="The chart's .helmignore names it, perhaps by a pattern such as `z*`.",
+            todo="Narrow that pattern.",
+        )
+    # Helm prints hooks last, and runs some of them first.
+    first = [one for one in objects if one.hooks & _BEFORE]
+    return Rendered((*first, *(one for one in objects if not one.hooks & _BEFORE)), values)
+
+
+def _in_repository(template: str, chart: str) -> str:
+    """Return a template by its path, which helm starts with the chart's name."""
+    _, slash, rest = template.partition("/")
+    return f"{chart}/{rest}" if chart and slash else template
 
 
 def objects_of(rendered: Iterable[Rendered]) -> Objects:
@@ -97,20 +111,29 @@ def read_document(part: str, template: str, source: int) -> Objects:
     try:
         body = load(part)
     except yaml.YAMLError as error:
-        raise _not_an_object(template, " ".join(str(error).split())) from error
-    if body is None:
-        return ()
-    if not isinstance(body, dict) or "kind" not in body:
-        raise _not_an_object(template, "It has no kind.")
-    bodies = (body.get("items") or ()) if body["kind"] == "List" else (body,)
-    return tuple(_object(one, template, source) for one in bodies)
+        raise _no_object(template, " ".join(str(error).split())) from error
+    return () if body is None else tuple(_objects(body, template, source))
 
 
-def _object(body: dict[str, Any], template: str, source: int) -> KubernetesObject:
+def _objects(body: Any, template: str, source: int) -> Iterator[KubernetesObject]:
+    """Give the object, or those of a list of any kind, as Argo CD splits it."""
+    if not isinstance(body, dict):
+        raise _no_object(template, f"It is {json.dumps(body, default=str)[:80]}.")
+    kind, items = body.get("kind"), body.get("items")
+    if not isinstance(kind, str) or not kind:
+        raise _no_object(template, "It has no kind.")
+    if isinstance(items, list) or kind == "List":
+        for one in items or ():
+            yield from _objects(one, template, source)
+        return
+    if not isinstance(body.get("apiVersion"), str):
+        raise _no_object(template, f"The {kind} has no apiVersion.")
     metadata = body.get("metadata") or {}
-    return KubernetesObject(
-        api_version=str(body.get("apiVersion", "")),
-        kind=str(body.get("kind", "")),
+    if not isinstance(metadata, dict):
+        raise _no_object(template, f"The {kind} has no metadata, but {metadata!r}.")
+    yield KubernetesObject(
+        api_version=body["apiVersion"],
+        kind=kind,
         namespace=str(metadata.get("namespace") or ""),
         name=str(metadata.get("name") or metadata.get("generateName") or ""),
         template=template,
@@ -119,5 +142,6 @@ def _object(body: dict[str, Any], template: str, source: int) -> KubernetesObjec
     )
 
 
-def _not_an_object(template: str, why: str) -> ChartRefused:
-    return ChartRefused(f"{template} renders something that is no Kubernetes object.", why=why)
+def _no_object(template: str, why: str) -> ChartRefused:
+    what = f"{template or 'The chart'} renders something that is no Kubernetes object."
+    return ChartRefused(what, why=why, todo="Correct the template.")

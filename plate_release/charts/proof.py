@@ -1,7 +1,10 @@
 """Prove that an edit brings the asked image to the containers, and nothing else. Pure."""
 
+import base64
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from plate_release.charts.difference import Change, Difference
 from plate_release.charts.key import ImageKeys
@@ -10,7 +13,7 @@ from plate_release.charts.workloads import containers, split_image
 from plate_release.errors import NoEffect, PlanRefused
 from plate_release.model import Ask, Finding, Image
 
-_HASH = re.compile(r"[0-9a-f]{32,128}")
+_HASH = re.compile(r"[0-9a-f]{16,128}")
 _SHOWN = 10
 
 
@@ -20,13 +23,13 @@ def unexplained(difference: Difference, keys: ImageKeys, ask: Ask) -> Iterator[s
     A value follows the image where it is the same text with the old tag or digest replaced by the
     new one (a version label, a Job's name), or where it is a checksum in metadata.
     """
-    pairs = _pairs(keys.image, Image(keys.image.repository, ask.tag, ask.digest))
+    pairs = _pairs(keys, ask)
     for one in difference.objects:
         if one.before is None or one.after is None:
             yield f"{one}: the object {'appears' if one.before is None else 'goes'}"
             continue
         for change in one.changes:
-            if not (_follows(change, pairs) or _is_asked_image(change, ask)):
+            if not (_follows(change, pairs) or _is_asked_image(change, keys, ask)):
                 yield f"{one}: {change}"
 
 
@@ -41,10 +44,12 @@ def prove(difference: Difference, after: Objects, keys: ImageKeys, ask: Ask) -> 
         image = now.get(container.place)
         if image is None:
             continue  # gone: told below as what nobody asked for
-        if not _is_asked(split_image(image), ask):
+        tag = keys.tag_for(container, ask.tag)
+        if not _is(split_image(image), tag, ask.digest):
+            repository = split_image(container.image).repository
             raise NoEffect(
                 f"the edit has no effect: {container} would run {image}",
-                why=f"Asked was {_reference(keys.image.repository, ask)}.",
+                why=f"Asked was {Image(repository, tag, ask.digest)}.",
                 todo="See which other value or template decides the image.",
             )
     unasked = list(unexplained(difference, keys, ask))
@@ -60,60 +65,105 @@ def prove(difference: Difference, after: Objects, keys: ImageKeys, ask: Ask) -> 
 
 def _findings(after: Objects, keys: ImageKeys, ask: Ask) -> Iterator[Finding]:
     if keys.image.digest and not ask.digest:
-        yield Finding(
-            "warning",
-            "digest-dropped",
-            f"{keys.main}: the pinned digest is removed, since none is known for {ask.tag}.",
-        )
+        text = f"{keys.main}: the pinned digest is removed, since none is known for {ask.tag}."
+        yield Finding("warning", "digest-dropped", text)
+    ours = sorted({split_image(container.image).repository for container in keys.containers})
+    if len(ours) > 1:
+        text = f"{keys.main} decides the tag of several images: {', '.join(ours)}."
+        yield Finding("info", "several-images", text)
     for container in containers(after):
         image = split_image(container.image)
-        if image.repository == keys.image.repository and not _is_asked(image, ask):
-            yield Finding(
-                "warning", "image-left-behind", f"{container} stays at {container.image}."
-            )
+        if image.repository in ours and not _is_asked(image, keys, ask):
+            text = f"{container} stays at {container.image}."
+            yield Finding("warning", "image-left-behind", text)
 
 
-def _is_asked_image(change: Change, ask: Ask) -> bool:
+def _is_asked_image(change: Change, keys: ImageKeys, ask: Ask) -> bool:
     if change.path[-1] != "image" or not isinstance(change.before, str):
         return False
     old, new = split_image(change.before), split_image(str(change.after))
-    return old.repository == new.repository and _is_asked(new, ask)
+    return old.repository == new.repository and _is_asked(new, keys, ask)
 
 
-def _is_asked(image: Image, ask: Ask) -> bool:
-    if ask.digest:
-        return image.digest == ask.digest and image.tag in {ask.tag, None}
-    return image.tag == ask.tag and image.digest is None
+def _is_asked(image: Image, keys: ImageKeys, ask: Ask) -> bool:
+    """Whether an image is what some container is to run then."""
+    return any(_is(image, keys.tag_for(one, ask.tag), ask.digest) for one in keys.containers)
 
 
-def _reference(repository: str, ask: Ask) -> str:
-    return str(Image(repository, ask.tag, ask.digest))
+def _is(image: Image, tag: str, digest: str | None) -> bool:
+    if digest:
+        return image.digest == digest and image.tag in {tag, None}
+    return image.tag == tag and image.digest is None
 
 
-def _pairs(old: Image, new: Image) -> list[tuple[str, str]]:
+def _pairs(keys: ImageKeys, ask: Ask) -> list[tuple[str, str]]:
     """Return the texts that may stand for each other, the longest first."""
-    pairs = [(_tail(old), _tail(new))]
+    shifts = {
+        (split_image(one.image), Image("", keys.tag_for(one, ask.tag), ask.digest))
+        for one in keys.containers
+    }
+    if not keys.whole:
+        shifts.add((Image("", keys.values[keys.main] or None), Image("", ask.tag, ask.digest)))
+    pairs = {pair for shift in shifts for pair in _pairs_of(*shift)}
+    pairs |= {(_base64(one), _base64(other)) for one, other in pairs}
+    return sorted((pair for pair in pairs if pair[0]), key=lambda pair: (-len(pair[0]), pair))
+
+
+def _pairs_of(old: Image, new: Image) -> Iterator[tuple[str, str]]:
+    yield _tail(old), _tail(new)
     if old.tag and new.tag:
-        pairs += [(old.tag, new.tag), (old.tag, _tail(new)[1:])]
-        pairs += [(_slug(old.tag, sign), _slug(new.tag, sign)) for sign in "-_"]
+        yield from ((old.tag, new.tag), (old.tag, _tail(new)[1:]))
+        yield from ((form(old.tag), form(new.tag)) for form in _FORMS)
     if old.digest and new.digest:
-        pairs.append((old.digest.rpartition(":")[2], new.digest.rpartition(":")[2]))
-    return [pair for pair in pairs if pair[0]]
+        yield old.digest.rpartition(":")[2], new.digest.rpartition(":")[2]
 
 
 def _tail(image: Image) -> str:
     return str(image)[len(image.repository) :]
 
 
-def _slug(tag: str, sign: str) -> str:
+def _slug(sign: str, tag: str) -> str:
     return re.sub(r"[._]", sign, tag.lower())
+
+
+def _hash(algorithm: str, length: int, tag: str) -> str:
+    return hashlib.new(algorithm, tag.encode(), usedforsecurity=False).hexdigest()[:length]
+
+
+def _cut(length: int, tag: str) -> str:
+    return tag[:length]
+
+
+def _minor(tag: str) -> str:
+    """Return `1.4` of `v1.4.2`."""
+    match = re.match(r"v?(\d+\.\d+)(?=[.+-]|$)", tag)
+    return match[1] if match else ""
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+# What charts make of a tag: a label without its v, a short commit, the hash in a Job's name.
+_FORMS: tuple[Callable[[str], str], ...] = (
+    *(partial(_slug, sign) for sign in "-_"),
+    *(partial(_cut, length) for length in (63, 40, 12, 10, 8, 7)),
+    *(partial(_hash, name, n) for name in ("sha256", "sha1") for n in (64, 40, 32, 16, 12, 10, 8)),
+    _minor,
+    lambda tag: tag.removeprefix("v"),
+)
 
 
 def _follows(change: Change, pairs: list[tuple[str, str]]) -> bool:
     old, new = change.before, change.after
     if not isinstance(old, str) or not isinstance(new, str):
         return False
-    return any(_replaced(old, *pair) == new for pair in pairs) or _is_checksum(change)
+    if any(_replaced(old, *pair) == new for pair in pairs) or _is_checksum(change):
+        return True
+    # A text of several lines may have the tag in more than one form.
+    for pair in pairs:
+        old = _replaced(old, *pair)
+    return old == new
 
 
 def _replaced(text: str, old: str, new: str) -> str:
@@ -133,5 +183,4 @@ def _edge(sign: str, beside_digit: str, look: str) -> str:
 
 def _is_checksum(change: Change) -> bool:
     in_metadata = "annotations" in change.path or "labels" in change.path
-    hashes = all(_HASH.fullmatch(str(side)) for side in (change.before, change.after))
-    return in_metadata and (hashes or "checksum" in str(change.path[-1]))
+    return in_metadata and all(_HASH.fullmatch(str(side)) for side in (change.before, change.after))

@@ -88,6 +88,16 @@ def replaced(value: Any, path: Path, new: Any) -> Any:
     return copy
 
 
+def placed(value: Any, path: Path, new: Any) -> Any:
+    """Return a copy of `value` with `new` at `path`, in a map also where nothing is yet."""
+    if not path:
+        return new
+    copy = value.copy()
+    inside = value.get(path[0], {}) if isinstance(value, dict) else value[path[0]]
+    copy[path[0]] = placed(inside, path[1:], new)
+    return copy
+
+
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Walk every scalar (and every empty map or list) with its path."""
     if isinstance(value, dict) and value:

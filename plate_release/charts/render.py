@@ -56,7 +56,9 @@ class OpenChart:
 
         Raises ChartRefused with helm's own message, files named as in the repository.
         """
-        return read_rendered(self._run("template", files or {}, values, []), self.inputs.source)
+        chart = "" if self.inputs.remote else self.inputs.chart
+        said = self._run("template", files or {}, values, [])
+        return read_rendered(said, chart, self.inputs.source)
 
     def lint(
         self, files: Mapping[str, bytes] | None = None, *, strict: bool = False

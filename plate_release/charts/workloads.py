@@ -5,15 +5,18 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path
 from plate_release.model import Image
 
 _TEXT_ONLY = {"ConfigMap", "Secret", "CustomResourceDefinition"}
-_TESTS = {"test", "test-success"}
+TESTS = {"test", "test-success", "test-failure"}
 _TAG = re.compile(r":(?P<tag>[^/:@]*)$")
+
+
+ContainerPlace: TypeAlias = tuple[int, str, str, int, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Container:
 
     object: KubernetesObject
     name: str
-    place: tuple[int, str, str, int, Path]
+    place: ContainerPlace
     image: str
 
     def __str__(self) -> str:
@@ -44,7 +47,7 @@ def containers(objects: Objects) -> tuple[Container, ...]:
 def _containers(objects: Objects) -> Iterator[Container]:
     seen: Counter[tuple[int, str, str]] = Counter()
     for one in objects:
-        if one.kind in _TEXT_ONLY or one.hook in _TESTS:
+        if one.kind in _TEXT_ONLY or one.hooks & TESTS:
             continue
         origin = (one.source, one.kind, one.template)
         for path, body in _with_image(one.body, ()):
@@ -67,7 +70,8 @@ def _with_image(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]
         if isinstance(value.get("image"), str):
             yield path, value
         for key, item in value.items():
-            yield from _with_image(item, (*path, key))
+            if key != "metadata":
+                yield from _with_image(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _with_image(item, (*path, index))

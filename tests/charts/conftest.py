@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from plate_release.charts import Helm, OpenChart, applications, chart_inputs, open_charts, select
+from plate_release.charts import (
+    Helm,
+    Objects,
+    OpenChart,
+    applications,
+    chart_inputs,
+    open_charts,
+    select,
+)
+from plate_release.charts.objects import ECHO, ECHO_TEMPLATE, read_rendered
 from plate_release.errors import PlanRefused
 from plate_release.model import EntryKind
 
@@ -49,6 +58,12 @@ class DirectoryTree:
 @pytest.fixture(params=["helm-3", "helm-4"])
 def helm(request: pytest.FixtureRequest) -> Helm:
     return Helm(str(ROOT / ".tools" / str(request.param) / "helm"), os.environ)
+
+
+def objects_in(text: str, chart: str = "") -> Objects:
+    """Read documents as helm prints them, each perhaps below a comment with its template."""
+    values = f"# Source: shop/{ECHO}\n{ECHO_TEMPLATE.replace('{{ .Values | toJson }}', '{}')}"
+    return read_rendered(f"{text}\n---\n{values}", chart).objects
 
 
 @contextmanager

@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from plate_release.charts import Objects
 from plate_release.charts.checks import review, validate
-from plate_release.charts.objects import Objects, read_rendered
+
+from .conftest import objects_in
 
 CONTAINER = """
         - name: shop
@@ -36,12 +38,12 @@ def deployment(*changes: tuple[str, str]) -> Objects:
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
-    return read_rendered(text).objects
+    return objects_in(text)
 
 
 def simple(api_version: str, kind: str) -> Objects:
     text = f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: shop}}\n"
-    return read_rendered(text).objects
+    return objects_in(text)
 
 
 def test_a_sound_workload_has_no_findings() -> None:

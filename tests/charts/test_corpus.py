@@ -15,8 +15,10 @@ from plate_release.charts import (
     Manifest,
     applications,
     chart_inputs,
+    containers,
     edited,
     image_keys,
+    objects_of,
     open_charts,
     proven,
     select,
@@ -124,7 +126,7 @@ RELEASED = [
     Released(
         "job-named-by-tag",
         images=(f"{SHOP}:1.5.0",) * 2,
-        objects=("Deployment shop", "Job migrate-1-5-0"),
+        objects=("Job migrate-1-5-0", "Deployment shop"),
     ),
     Released("label-beside", line=3),
     Released("config-checksum", objects=("ConfigMap shop", "Deployment shop")),
@@ -150,8 +152,13 @@ RELEASED = [
         file="values/prod.yaml",
         images=(f"{SHOP}:1.5.0", "registry.example.com/plate/worker:1.5.0"),
         objects=("Deployment api", "Deployment worker"),
+        findings=("several-images",),
     ),
     Released("chart-beside"),
+    Released("prefixed", images=(f"{SHOP}:v1.5.0-alpine",)),
+    Released("same-tag-beside"),
+    Released("left-blank"),
+    Released("strict-version"),
     Released("two-documents", key="---[0].image.tag", tag_key="---[0].image.tag"),
 ]
 
@@ -222,6 +229,11 @@ REFUSED = [
         "hard-coded", PlanRefused, (f"Deployment shop, container shop: {SHOP}:1.3.0", "tag-key")
     ),
     Refused("shared-anchor", EditRefused, ("chart/values-prod.yaml:5", "merge")),
+    Refused(
+        "parent-s-namesake",
+        PlanRefused,
+        ("default values of a subchart", "Add service.image.tag to chart/values-prod.yaml"),
+    ),
     Refused("two-documents", EditRefused, ("chart/values-prod.yaml:5:1: a second document",)),
     Refused("nil-pointer", ChartRefused, ("chart/templates/deployment.yaml, line 13:", "nil")),
     Refused("broken-values", ChartRefused, ("chart/values-prod.yaml, line 2:",)),
@@ -232,8 +244,12 @@ REFUSED = [
 
 @dataclass(frozen=True)
 class Planned:
-    """What a plan comes to: the edits, the file that they are made in, and what is rendered."""
+    """What a plan comes to: the edits, the file that they are made in, and what is rendered.
 
+    `images` are those that change, as they are then.
+    """
+
+    images: tuple[str, ...]
     file: str
     data: bytes
     edits: tuple[Edit, ...]
@@ -253,9 +269,12 @@ def planned(
         before = [chart.render() for chart in charts]
         key = Key.parse(tag_key) if tag_key else None
         keys = image_keys(charts, before, ask, key, values_file)
+        ask = keys.meant(ask)
         edit = edited(charts, keys, ask)
         change = proven(charts, before, {keys.file: edit.data}, keys, ask)
-        return Planned(keys.file, edit.data, edit.edits, change)
+        was = {one.place: one.image for one in containers(objects_of(before))}
+        images = (c.image for c in containers(change.after) if was[c.place] != c.image)
+        return Planned(tuple(images), keys.file, edit.data, edit.edits, change)
 
 
 @pytest.mark.parametrize("row", RELEASED, ids=str)
@@ -271,7 +290,7 @@ def test_layout_is_released(row: Released, helm: Helm) -> None:
         row.after,
     )
     assert tuple((other.key, other.after) for other in others) == row.also
-    assert tuple(image.after for image in change.difference.images) == row.images
+    assert found.images == row.images
     assert tuple(str(one) for one in change.difference.objects) == row.objects
     assert tuple(finding.code for finding in change.findings) == row.findings
 
@@ -318,7 +337,7 @@ def test_chart_of_a_helm_repository_with_values_in_git(
     assert [(e.file, e.key, e.after) for e in found.edits] == [
         ("values/shop.yaml", "image.tag", "1.5.0")
     ]
-    assert [image.after for image in found.change.difference.images] == [f"{SHOP}:1.5.0"]
+    assert found.images == (f"{SHOP}:1.5.0",)
 
 
 def test_chart_that_cannot_be_fetched_is_refused(
@@ -354,7 +373,7 @@ def test_a_dependency_that_is_not_vendored_is_fetched_as_it_is_locked(
     assert caught.value.why.endswith(f": {fetched}")
     (tree.root / "chart/templates/note.yaml").unlink()
     found = planned(helm, tree, Ask("shop", "1.5.0"))
-    assert [image.after for image in found.change.difference.images] == [f"{SHOP}:1.5.0"]
+    assert found.images == (f"{SHOP}:1.5.0",)
 
 
 def test_a_source_is_read_at_its_own_revision(
@@ -375,6 +394,13 @@ def test_a_source_is_read_at_its_own_revision(
     values = DirectoryTree(CORPUS / "multi-source-ref")
     with pytest.raises(PlanRefused, match=r"shop\.yaml of https://git\.example\.com/.* at c0ffee"):
         planned(helm, tree, Ask("shop", "1.5.0"), others={(REPOSITORY, "v1"): values})
+
+
+@pytest.mark.parametrize("tag", ["v1.5.0-alpine", "1.5.0"])
+def test_a_tag_may_be_asked_for_as_images_or_as_values_have_it(helm: Helm, tag: str) -> None:
+    found = planned(helm, DirectoryTree(CORPUS / "prefixed"), Ask("shop", tag))
+    assert [edit.after for edit in found.edits] == ["1.5.0"]
+    assert found.images == (f"{SHOP}:v1.5.0-alpine",)
 
 
 def test_a_document_that_this_helm_does_not_read_is_no_place_for_the_tag(
@@ -419,7 +445,8 @@ def test_a_schema_does_not_hinder_the_search(
 def test_a_key_that_cannot_be_told_is_asked_for(
     helm: Helm, layout: Callable[..., DirectoryTree]
 ) -> None:
-    template = '{{ if ne .Values.version "1.4.2" }}{{ fail "no such version" }}{{ end }}\n'
+    fixed = '(ne .Values.version "1.4.2") (ne .Values.image.tag "1.4.2")'
+    template = f'{{{{ if or {fixed} }}}}{{{{ fail "no such version" }}}}{{{{ end }}}}\n'
     tree = layout("label-beside", {"chart/templates/check.yaml": template})
     with pytest.raises(PlanRefused, match="cannot be told") as caught:
         planned(helm, tree, Ask("shop", "1.5.0"))
@@ -453,6 +480,6 @@ def test_the_chart_stands_in_another_repository(
     other = DirectoryTree(CORPUS / "pair", charts)
     found = planned(helm, ours, Ask("shop", "1.5.0"), others={(charts, "main"): other})
     assert found.data == b"image: {tag: 1.5.0}\n"
-    assert [image.after for image in found.change.difference.images] == [f"{SHOP}:1.5.0"]
+    assert found.images == (f"{SHOP}:1.5.0",)
     with pytest.raises(ChartRefused, match=r"charts\.git, which is not at hand"):
         planned(helm, ours, Ask("shop", "1.5.0"))

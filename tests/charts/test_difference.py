@@ -1,23 +1,26 @@
 """What differs between two renderings, and which of it is what was asked for."""
 
+import json
 import textwrap
 
 import pytest
 
 from plate_release.charts import Objects, compare, containers
+from plate_release.charts.difference import NO_NOISE, Noise, noise_of
 from plate_release.charts.key import ImageKeys, changes
-from plate_release.charts.objects import read_rendered
 from plate_release.charts.proof import prove
 from plate_release.charts.workloads import split_image
 from plate_release.errors import NoEffect, PlanRefused
 from plate_release.model import Ask, Image
 from plate_release.values import Key
 
+from .conftest import objects_in
+
 OLD, NEW = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
 
 def rendered(*parts: str) -> Objects:
-    return read_rendered("---\n".join(textwrap.dedent(part).lstrip() for part in parts)).objects
+    return objects_in("---\n".join(textwrap.dedent(part).lstrip() for part in parts))
 
 
 def config(name: str = "shop", template: str = "config", **data: str) -> str:
@@ -70,7 +73,6 @@ def test_objects_come_as_helm_applies_them_and_what_goes_comes_last() -> None:
         "ConfigMap fresh",
         "ConfigMap gone",
     ]
-    assert [(i.before, i.after) for i in found.images] == [("shop:1", "shop:2")]
 
 
 def test_equal_renderings_differ_in_nothing() -> None:
@@ -94,27 +96,134 @@ def test_secrets_show_as_stable_fingerprints() -> None:
         assert word not in str(found)
     assert found.text == compare(before, after).text
     assert found.text.count("(secret, fingerprint ") == 3  # old and new, and what is beside
+    assert "-  password: (secret, fingerprint d364360d)" in found.text  # in every run
     assert compare(before, rendered(secret("hunter2"))).objects == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "kind: Secret\ndata: hunter2\n",
+        "kind: Secret\ndata: [hunter2]\n",
+        "kind: secret\nstringdata: {a: hunter2}\n",
+        "kind: Secret\ndata: {a: {b: hunter2}}\n",
+        "kind: Secret\ndata: {a: aHVudGVyMg==}\n",
+        "kind: SealedSecret\nspec: {template: {data: {a: hunter2}}}\n",
+        """kind: List\nitems: [{apiVersion: v1, kind: List, items: [
+        {apiVersion: v1, kind: Secret, metadata: {name: a}, data: {a: hunter2}}]}]\n""",
+    ],
+)
+def test_no_secret_is_shown_whatever_its_shape(body: str) -> None:
+    old, new = (
+        rendered(f"apiVersion: v1\nmetadata: {{name: a, labels: {{v: '{v}'}}}}\n{body}{more}")
+        for v, more in (("1", ""), ("2", ""))
+    )
+    other = rendered(
+        "apiVersion: v1\nmetadata: {name: a, labels: {v: '1'}}\n"
+        + body.replace("hunter2", "hunter3").replace("aHVudGVyMg==", "aHVudGVyMw==")
+    )
+    for text in (compare(old, new).text, compare(old, other).text):
+        assert "hunter" not in text
+        assert "aHVu" not in text
+    changes = [str(change) for one in compare(old, other).objects for change in one.changes]
+    assert changes
+    assert "hunter" not in "".join(changes) or "SealedSecret" in body
+
+
+def test_kubectl_s_copy_of_a_secret_is_hidden_too() -> None:
+    notes = "annotations: {kubectl.kubernetes.io/last-applied-configuration: '{hunter2}'}"
+    text = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a, {notes}}}\n"
+    old, new = rendered(text), rendered(text.replace("name: a", "name: a, labels: {x: y}"))
+    assert "hunter2" not in compare(old, new).text
+    assert "labels" in compare(old, new).text
 
 
 def test_a_secret_in_an_unasked_change_is_not_told() -> None:
     before, after = rendered(pod("s:1"), secret("hunter2")), rendered(pod("s:2"), secret("other"))
     with pytest.raises(PlanRefused) as caught:
         prove(compare(before, after), after, keys_of(before), Ask("shop", "2"))
-    assert "Secret shop: stringData.password: (secret, fingerprint" in str(caught.value)
+    assert "Secret shop: stringData.password: a secret value changes" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def noise_in(*renderings: Objects) -> Noise:
+    first, *others = renderings
+    noise: Noise = NO_NOISE
+    for other in others:
+        noise = noise_of(first, other, noise)
+    return noise
 
 
 def test_noise_is_left_out_wherever_it_stands() -> None:
     def chart(salt: str, tag: str) -> Objects:
         return rendered(config(salt=salt, tag=tag), config(f"job-{salt}", "job", a="b"))
 
-    noise = compare(chart("aaa", "one"), chart("bbb", "one")).places
+    noise = noise_in(chart("aaa", "one"), chart("bbb", "one"))
     found = compare(chart("aaa", "one"), chart("ccc", "two"), noise)
     assert [str(change) for one in found.objects for change in one.changes] == [
         "data.tag: one -> two"
     ]
     assert "ccc" not in found.text
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("echo {}; true", "echo {}; rm -rf /data"),
+        ("salt={}\nmode=safe", "salt={}\nmode=drop"),
+        ("{} safe {}", "{} other {}"),
+        ("-----BEGIN {}\n{}+{}/{}\n-----END x", "-----BEGIN {}\n{}+{}/{}\n-----END y"),
+    ],
+)
+def test_what_changes_beside_noise_in_one_text_is_seen(text: str, becomes: str) -> None:
+    def chart(pattern: str, salt: str) -> Objects:
+        return rendered(config(a=json.dumps(pattern.format(*(f"{salt}{n}" for n in range(4))))))
+
+    noise = noise_in(chart(text, "aaa"), chart(text, "bbb"))
+    assert compare(chart(text, "aaa"), chart(text, "ccc"), noise).objects == ()
+    (one,) = compare(chart(text, "aaa"), chart(becomes, "ccc"), noise).objects
+    assert [change.path for change in one.changes] == [("data", "a")]
+    assert "ccc" not in one.text
+
+
+def test_noise_may_be_a_key_a_number_or_nothing_at_all() -> None:
+    def chart(key: str, number: object, word: str = "same") -> Objects:
+        return rendered(config(**{key: "x", "number": json.dumps(number), "word": word}))
+
+    noise = noise_in(chart("k1", 7), chart("k2", 5), chart("k3", 0))
+    assert compare(chart("k1", 7), chart("k9", 0), noise).objects == ()
+    (one,) = compare(chart("k1", 7), chart("k9", 3, "other"), noise).objects
+    assert [str(change) for change in one.changes] == ["data.word: same -> other"]
+
+
+def test_an_object_that_is_there_at_times_hides_nothing() -> None:
+    noise = noise_in(rendered(config(a="safe")), rendered())
+    assert compare(rendered(config(a="safe")), rendered(config(a="danger")), noise).text
+
+
+def test_objects_of_one_name_are_matched_in_order() -> None:
+    def jobs(tag: str) -> Objects:
+        text = "apiVersion: v1\nkind: Pod\nmetadata: {generateName: hook-}\nspec: {a: %s}\n"
+        return rendered(text % "one", text % tag)
+
+    (one,) = compare(jobs("two"), jobs("three")).objects
+    assert [str(change) for change in one.changes] == ["spec.a: two -> three"]
+
+
+def test_long_values_are_shown_where_they_part() -> None:
+    before, after = (rendered(config(a="x" * 500 + word)) for word in ("one", "two"))
+    (change,) = compare(before, after).objects[0].changes
+    assert str(change) == f"data.a: …{'x' * 20}one -> …{'x' * 20}two"
+
+
+def test_tabs_and_blanks_at_an_end_are_shown_line_by_line() -> None:
+    def lines(word: str) -> Objects:
+        return rendered(
+            config(conf=json.dumps(f"server {{  \n\tlisten {word};\n}} 😀\n", ensure_ascii=False))
+        )
+
+    text = compare(lines("80"), lines("81")).text
+    assert "     server {··\n-    ⇥   listen 80;\n+    ⇥   listen 81;\n     } 😀\n" in text
 
 
 def test_text_of_several_lines_is_shown_line_by_line() -> None:
@@ -132,6 +241,10 @@ FOLLOWS = [
     ({"image": "plate/shop:1.4.2"}, {"image": "plate/shop:1.5.0"}),
     ({"checksum/config": "a" * 64}, {"checksum/config": "b" * 64}),
     ({"hash": "a" * 40}, {"hash": "b" * 40}),
+    ({"minor": "1.4"}, {"minor": "1.5"}),
+    ({"base64": "MS40LjI="}, {"base64": "MS41LjA="}),
+    ({"name": "run-8ec5a17a"}, {"name": "run-1f4dc096"}),
+    ({"all": "v1.4.2 of 1.4, run-1-4-2"}, {"all": "v1.5.0 of 1.5, run-1-5-0"}),
 ]
 UNASKED = [
     ({"replicas": "3"}, {"replicas": "4"}),
@@ -139,6 +252,8 @@ UNASKED = [
     ({"version": "21.4.2"}, {"version": "21.5.0"}),
     ({"version": "1.4.2.1"}, {"version": "1.5.0.1"}),
     ({"version": "1.4.2"}, {"other": "1.5.0"}),
+    ({"checksum/config": "no"}, {"checksum/config": "anything at all"}),
+    ({"all": "1.4.2 and 1"}, {"all": "1.5.0 and 2"}),
 ]
 
 
