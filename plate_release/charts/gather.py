@@ -12,6 +12,7 @@ from plate_release.application import ApplicationSpec, HelmOptions, Source, same
 from plate_release.charts.discover import Manifest
 from plate_release.charts.environment import substitute, substitute_path, variables_of
 from plate_release.charts.inputs import (
+    SKIP_SCHEMA,
     UNKNOWN,
     Capabilities,
     ChartInputs,
@@ -302,6 +303,6 @@ def _flags(options: HelmOptions) -> Iterator[str]:
     if not options.skip_crds:
         yield "--include-crds"
     if options.skip_schema_validation:
-        yield "--skip-schema-validation"
+        yield SKIP_SCHEMA
     if options.skip_tests:
         yield "--skip-tests"

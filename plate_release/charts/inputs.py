@@ -14,6 +14,7 @@ from typing import Literal, Self
 from plate_release.charts.reading import Path
 from plate_release.model import Tree
 
+SKIP_SCHEMA = "--skip-schema-validation"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -95,6 +96,11 @@ class Dependency:
     repository: str
     version: str
     folder: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether its name may be part of a path."""
+        return re.fullmatch(r"[\w-][\w.-]*", self.name) is not None
 
 
 @dataclass(frozen=True, slots=True)

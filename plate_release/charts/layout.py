@@ -1,25 +1,22 @@
 """A chart laid out on disk as helm wants it: its files, and the charts that it depends on."""
 
-import re
-import shutil
 from pathlib import Path
 
 from plate_release.charts.complaints import complaint
 from plate_release.charts.helm import Helm
-from plate_release.charts.inputs import ChartInputs, Dependency, RemoteChart
+from plate_release.charts.inputs import SKIP_SCHEMA, ChartInputs, Dependency, RemoteChart
 from plate_release.charts.objects import ECHO, ECHO_TEMPLATE
 from plate_release.errors import ChartRefused
 
-_NAME = re.compile(r"[\w-][\w.-]*")
-_REMOTE = ("http://", "https://", "oci://")
+_HTTP = ("http://", "https://")
 
 
 def lay_out(helm: Helm, inputs: ChartInputs, home: Path) -> Path:
     """Write the chart below `home`, and return its folder.
 
-    A dependency that is not in charts/ comes from its neighbour in the repository (`file://`) or
-    is fetched, as Argo CD's `helm dependency build` would. Raises ChartRefused where the chart or
-    what it depends on cannot be had.
+    Where charts/ lacks a dependency, `helm dependency build` brings all of them, as for Argo CD:
+    neighbours of the repository (`file://`), and what is fetched. Raises ChartRefused where the
+    chart or what it depends on cannot be had.
     """
     tree = home / "tree"
     tree.mkdir(parents=True)
@@ -28,48 +25,57 @@ def lay_out(helm: Helm, inputs: ChartInputs, home: Path) -> Path:
     else:
         inputs.tree.export(inputs.chart, tree)
         folder = tree / inputs.chart
-    for dependency in inputs.dependencies:
-        if _NAME.fullmatch(dependency.name) and not _vendored(dependency, folder):
-            _vendor(helm, dependency, inputs, folder, tree)
-    (folder / "templates").mkdir(exist_ok=True)
+        _build(helm, inputs, folder, home)
+    if SKIP_SCHEMA in inputs.flags:
+        # helm 3 holds values.yaml to it when it lints, whatever the flag says.
+        (folder / "values.schema.json").unlink(missing_ok=True)
+    templates = folder / "templates"
+    if templates.exists() and not templates.is_dir():
+        raise ChartRefused(f"{inputs.chart}/templates is no folder.", todo="Correct the chart.")
+    templates.mkdir(exist_ok=True)
     (folder / ECHO).write_text(ECHO_TEMPLATE)
     return folder
 
 
 def _vendored(dependency: Dependency, folder: Path) -> bool:
-    name = dependency.name
-    return any(folder.glob(f"charts/{name}/Chart.yaml")) or any(folder.glob(f"charts/{name}-*.tgz"))
+    # A package has the version behind the name: redis-20.1.2.tgz is no redis-ha.
+    patterns = (f"{dependency.name}/Chart.yaml", f"{dependency.name}-[0-9v]*.tgz")
+    return any(any((folder / "charts").glob(pattern)) for pattern in patterns)
 
 
-def _vendor(
-    helm: Helm, dependency: Dependency, inputs: ChartInputs, folder: Path, tree: Path
-) -> None:
-    if dependency.folder is not None:
-        inputs.tree.export(dependency.folder, tree)
-        place = folder / "charts" / dependency.name
-        shutil.copytree(tree / dependency.folder, place, symlinks=True)
-    elif dependency.repository.startswith(_REMOTE):
-        chart = RemoteChart(dependency.repository, dependency.name, dependency.version)
-        todo = f"Run `helm dependency build {inputs.chart}` and commit {inputs.chart}/charts."
-        _fetched(helm, chart, folder / "charts", todo)
+def _build(helm: Helm, inputs: ChartInputs, folder: Path, home: Path) -> None:
+    wanted = [one for one in inputs.dependencies if one.repository and one.plain]
+    missing = ", ".join(one.name for one in wanted if not _vendored(one, folder))
+    if not missing:
+        return
+    for one in inputs.dependencies:
+        if one.folder and any(inputs.tree.entries(one.folder)):
+            inputs.tree.export(one.folder, home / "tree")
+    urls = dict.fromkeys(d.repository for d in wanted if d.repository.startswith(_HTTP))
+    commands = [["repo", "add", f"r{number}", "--", url] for number, url in enumerate(urls)]
+    for command in (*commands, ["dependency", "build", "--", str(folder)]):
+        done = helm.run(command, home)
+        if done.returncode:
+            raise ChartRefused(
+                f"{inputs.chart}/charts lacks {missing}, and helm cannot bring it.",
+                why=complaint(done.stderr, home / "tree", {}).text,
+                todo=f"Run `helm dependency build {inputs.chart}` "
+                f"and commit {inputs.chart}/charts.",
+            )
 
 
-def _fetched(
-    helm: Helm,
-    chart: RemoteChart,
-    into: Path,
-    todo: str = "Check the chart's name, its version and the way to the repository.",
-) -> Path:
-    http = chart.repository.startswith(("http://", "https://"))
+def _fetched(helm: Helm, chart: RemoteChart, into: Path) -> Path:
     address = chart.repository.removeprefix("oci://").rstrip("/")
-    name = [chart.name, "--repo", chart.repository] if http else [f"oci://{address}/{chart.name}"]
-    version = ["--version", chart.version] if chart.version else []
-    into.mkdir(exist_ok=True)
-    done = helm.run(["pull", *name, *version, "--untar", "--untardir", str(into)], into)
-    if done.returncode:
+    http = chart.repository.startswith(_HTTP)
+    options = [f"--repo={chart.repository}"] if http else []
+    options += [f"--version={chart.version}"] if chart.version else []
+    name = chart.name if http else f"oci://{address}/{chart.name}"
+    done = helm.run(["pull", *options, "--untar", f"--untardir={into}", "--", name], into)
+    folder = next((path.parent for path in into.glob("*/Chart.yaml")), None)
+    if done.returncode or folder is None:
         raise ChartRefused(
             f"The chart {chart.name} {chart.version} of {chart.repository} cannot be fetched.",
-            why=complaint(done.stderr, into).text,
-            todo=todo,
+            why=complaint(done.stderr, into, {}).text,
+            todo="Check the chart's name, its version and the way to the repository.",
         )
-    return next(path.parent for path in into.glob("*/Chart.yaml"))
+    return folder

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plate_release.charts.complaints import complaint
+from plate_release.charts.complaints import Complaint, Name, complaint, linted
 from plate_release.charts.helm import Helm, no_helm
-from plate_release.charts.inputs import ChartInputs, Parameter
+from plate_release.charts.inputs import SKIP_SCHEMA, ChartInputs, Parameter
 from plate_release.charts.layout import lay_out
 from plate_release.charts.objects import Rendered, read_rendered
 from plate_release.charts.winner import place_of
@@ -57,31 +57,41 @@ class OpenChart:
         Raises ChartRefused with helm's own message, files named as in the repository.
         """
         chart = "" if self.inputs.remote else self.inputs.chart
-        said = self._run("template", files or {}, values, [])
-        return read_rendered(said, chart, self.inputs.source)
+        with self._ran("template", files or {}, values, []) as run:
+            if run.done.returncode:
+                raise self._refused(run)
+            return read_rendered(run.done.stdout, chart, self.inputs.source)
 
     def lint(
         self, files: Mapping[str, bytes] | None = None, *, strict: bool = False
     ) -> tuple[Finding, ...]:
-        """Return the warnings of `helm lint`; raises ChartRefused where it fails.
+        """Return what `helm lint` warns of or fails for: Argo CD does not ask it.
 
-        With `strict`, warnings fail too.
+        With `strict`, any of it raises ChartRefused.
         """
-        said = self._run("lint", files or {}, None, ["--strict"] if strict else [])
-        warnings = re.findall(r"^\[WARNING\] (.+)$", said, re.MULTILINE)
-        return tuple(Finding("warning", "helm-lint", text) for text in warnings)
+        with self._ran("lint", files or {}, None, ["--strict"] if strict else []) as run:
+            if "unknown flag" in run.done.stderr:
+                raise self._refused(run)
+            chart = "" if self.inputs.remote else self.inputs.chart
+            said = f"{run.done.stdout}\n{run.done.stderr}"
+            found = [run.plain(text) for text in linted(said, chart)]
+            if strict and run.done.returncode:
+                raise self._refused(run, "\n".join(found))
+            return tuple(Finding("warning", "helm-lint", text) for text in found)
 
-    def _run(
+    @contextmanager
+    def _ran(
         self,
         command: str,
         files: Mapping[str, bytes],
         values: Mapping[str, Any] | None,
         flags: list[str],
-    ) -> str:
+    ) -> "Iterator[_Run]":
+        """Run helm, and keep what it was given until its answer is read."""
         inputs = self.inputs.edited(files)
         if values is not None:
             # What is tried out need not be what a schema allows.
-            more = (*inputs.flags, "--skip-schema-validation")
+            more = (*inputs.flags, SKIP_SCHEMA)
             inputs = replace(inputs, parameters=(), flags=more)
         with tempfile.TemporaryDirectory(dir=self.home) as name:
             scratch = Path(name)
@@ -89,9 +99,8 @@ class OpenChart:
             names = _written(inputs, scratch, values)
             arguments = [command, *_arguments(command, inputs, folder, scratch, names), *flags]
             done = self.helm.run(arguments, self.home)
-            if done.returncode:
-                raise self._refused(command, inputs, done, folder, names)
-            return done.stdout
+            known = {str(path): name for path, name in names.items()}
+            yield _Run(command, inputs, done, known | {str(folder): Name(inputs.chart)}, self.home)
 
     def _changed(self, files: Mapping[str, bytes], scratch: Path) -> Path:
         """Return the chart's folder, a copy of it where the files change it."""
@@ -108,38 +117,60 @@ class OpenChart:
             file.write_bytes(data)
         return copy
 
-    def _refused(
-        self,
-        command: str,
-        inputs: ChartInputs,
-        done: "subprocess.CompletedProcess[str]",
-        folder: Path,
-        names: Mapping[Path, str],
-    ) -> ChartRefused | PreflightRefused:
-        said = done.stderr if command == "template" else f"{done.stdout}\n{done.stderr}"
-        if "unknown flag" in done.stderr:
-            return no_helm(f"{self.helm.version()} has an {done.stderr.strip()[7:]}")
-        known = {str(path): name for path, name in names.items()} | {str(folder): self.inputs.chart}
-        found = complaint(said, self.home, known, self.inputs.chart)
-        file, line = found.file, found.line
-        if found.value:
-            file, line = place_of(inputs, found.value)
+    def _refused(self, run: "_Run", why: str = "") -> ChartRefused | PreflightRefused:
+        if "unknown flag" in run.done.stderr:
+            return no_helm(f"{self.helm.version()} has an {run.done.stderr.strip()[7:]}")
+        found = run.complaint(why or run.done.stderr)
+        file, line = self._known(found.file), found.line
+        places = (place_of(run.inputs, value) for value in found.values)
+        file, line = next((place for place in places if place[0]), (file, line if file else 0))
         where = f"{file}{f', line {line}' if line else ''}: " if file else ""
         return ChartRefused(
-            f"{where}helm {command} of {self.inputs.application} fails.",
+            f"{where}helm {run.command} of {run.inputs.application} fails.",
             why=found.text,
             todo=found.todo or "Correct the chart or its values.",
         )
 
+    def _known(self, file: str) -> str:
+        """Return a file as the repository has it; "" where it has none, as in a packed chart."""
+        candidates = [file]
+        for one in self.inputs.dependencies:
+            below = f"{self.inputs.chart}/charts/{one.name}/"
+            if one.folder and file.startswith(below):
+                candidates.append(f"{one.folder}/{file.removeprefix(below)}")
+        own = {layer.file for layer in self.inputs.layers}
+        found = self.inputs.tree.read_many([one for one in candidates if one])
+        return next((one for one in candidates if one in found or one in own), "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of helm, with the repository's names of what it was given."""
+
+    command: str
+    inputs: ChartInputs
+    done: "subprocess.CompletedProcess[str]"
+    names: Mapping[str, Name]
+    home: Path
+
+    def complaint(self, said: str) -> Complaint:
+        subcharts = {one.name for one in self.inputs.dependencies}
+        return complaint(said, self.home, self.names, self.inputs.chart, subcharts)
+
+    def plain(self, text: str) -> str:
+        return self.complaint(text).text
+
 
 def _arguments(
-    command: str, inputs: ChartInputs, folder: Path, scratch: Path, names: Mapping[Path, str]
+    command: str, inputs: ChartInputs, folder: Path, scratch: Path, names: Mapping[Path, Name]
 ) -> Iterator[str]:
     yield str(folder)
     if command == "template":
         yield from ("--name-template", inputs.release)
         yield from (f"--api-versions={version}" for version in inputs.capabilities.api_versions)
         yield from inputs.flags
+    else:
+        yield from (flag for flag in inputs.flags if flag == SKIP_SCHEMA)
     if inputs.namespace:
         yield f"--namespace={inputs.namespace}"
     if inputs.capabilities.kube_version:
@@ -160,20 +191,21 @@ def _value(given: Parameter, file: Path) -> str:
 
 def _written(
     inputs: ChartInputs, scratch: Path, values: Mapping[str, Any] | None
-) -> dict[Path, str]:
+) -> dict[Path, Name]:
     """Write what helm reads from files; returns each file's name in the repository."""
-    names: dict[Path, str] = {}
+    names: dict[Path, Name] = {}
     for index, layer in enumerate(layer for layer in inputs.layers if layer.kind != "chart"):
         path = scratch / f"values-{index}.yaml"
         path.write_bytes(layer.data)
-        names[path] = layer.file
+        # The text of a block starts on the line after `values: |`.
+        names[path] = Name(layer.file, layer.line + (layer.kind == "values"))
     if values is not None:
         path = scratch / "values-all.yaml"
         path.write_text(json.dumps(values))
-        names[path] = ""
+        names[path] = Name("the values tried out")
     for index, given in enumerate(inputs.parameters):
         if given.flag == "--set-file":
             path = scratch / f"parameter-{index}"
             path.write_text(given.value)
-            names[path] = given.file
+            names[path] = Name(given.file)
     return names

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from plate_release.charts.complaints import complaint
+from plate_release.charts.complaints import Name, complaint, linted
 
 HOME = Path("/tmp/plate-release-x")
 NAMES = {
-    f"{HOME}/tree/charts/shop": "charts/shop",
-    f"{HOME}/abc/values-0.yaml": "charts/shop/values-prod.yaml",
+    f"{HOME}/tree/charts/shop": Name("charts/shop"),
+    f"{HOME}/abc/values-0.yaml": Name("charts/shop/values-prod.yaml"),
+    f"{HOME}/abc/values-1.yaml": Name("apps/shop.yaml", 20),
 }
 
 
@@ -41,7 +42,7 @@ NAMES = {
                 "yaml: line 12: mapping values are not allowed in this context"
             ),
             "charts/shop/templates/a.yaml",
-            12,
+            0,  # the line is one of what the template gives
         ),
         (
             (
@@ -50,6 +51,21 @@ NAMES = {
             ),
             "charts/shop/values-prod.yaml",
             4,
+        ),
+        (
+            f"Error: failed to parse {HOME}/abc/values-1.yaml: error: yaml: line 4: no key",
+            "apps/shop.yaml",
+            23,
+        ),
+        (
+            "Error: cannot load values.yaml: error converting YAML to JSON: yaml: line 7: no key",
+            "charts/shop/values.yaml",
+            7,
+        ),
+        (
+            "Error: error unpacking subchart db in shop: validation: chart.metadata.version is bad",
+            "charts/shop/charts/db/Chart.yaml",
+            0,
         ),
         ("Error: chart requires kubeVersion: >=1.30.0 which is incompatible", "", 0),
     ],
@@ -69,16 +85,53 @@ def test_missing_dependencies_say_what_to_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "value"),
+    ("line", "values"),
     [
-        ("- image.tag: Does not match pattern '^1'", ("image", "tag")),
-        ("- at '/image/tag': got number, want string", ("image", "tag")),
-        ("- at '/containers/0/tag': got number", ("containers", 0, "tag")),
+        ("- image.tag: Does not match pattern '^1'", [("image", "tag")]),
+        ("- at '/image/tag': got number, want string", [("image", "tag")]),
+        ("- at '/containers/0/tag': got number", [("containers", 0, "tag")]),
+        ("- at '/notes/a~1b~0': got number", [("notes", "a/b~")]),
+        ("- at '': missing property 'image'", [()]),
+        ("- (root): image is required", [()]),
+        (
+            "- at '/a': got number\ndb:\n- at '/b': got number\nother:\n- c: bad",
+            [("a",), ("db", "b"), ("c",)],
+        ),
     ],
 )
-def test_the_value_that_a_schema_refuses(line: str, value: tuple[str | int, ...]) -> None:
+def test_the_values_that_schemas_refuse(line: str, values: list[tuple[str | int, ...]]) -> None:
     said = (
         "Error: values don't meet the specifications of the schema(s) in the following chart(s):\n"
         f"shop:\n{line}\n"
     )
-    assert complaint(said, HOME, NAMES, "charts/shop").value == value
+    found = complaint(said, HOME, NAMES, "charts/shop", {"db"})
+    assert list(found.values) == values
+
+
+def test_a_value_that_a_schema_refuses_is_not_told() -> None:
+    said = (
+        "Error: values don't meet the specifications of the schema(s) in the following chart(s):\n"
+        "shop:\n- at '/password': 'hunter2 isn't' does not match pattern '^[0-9]+$'\n"
+    )
+    text = complaint(said, HOME, NAMES, "charts/shop").text
+    assert "hunter2" not in text
+    assert "- at '/password': the value does not match pattern '^[0-9]+$'" in text
+
+
+def test_a_long_message_is_cut() -> None:
+    text = complaint("Error: " + "ab" * 1_000_000, HOME, NAMES, "charts/shop").text
+    assert len(text) == 4_001
+    assert text.endswith("b…")
+
+
+def test_what_lint_says_stands_below_the_chart() -> None:
+    said = (
+        "==> Linting charts/shop\n[INFO] Chart.yaml: icon is recommended\n"
+        "[WARNING] templates/a.yaml: object name does not conform\n"
+        "[ERROR] templates/: cannot load\n\n1 chart(s) linted, 1 chart(s) failed\n"
+    )
+    assert list(linted(said, "charts/shop")) == [
+        "charts/shop/templates/a.yaml: object name does not conform",
+        "charts/shop/templates/: cannot load",
+    ]
+    assert next(linted(said, "")) == "templates/a.yaml: object name does not conform"

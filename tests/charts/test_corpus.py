@@ -1,5 +1,7 @@
 """Real-world layouts of charts and Applications, each with what a plan makes of it."""
 
+import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -350,6 +352,15 @@ def test_chart_that_cannot_be_fetched_is_refused(
         planned(helm, tree, Ask("shop", "1.5.0"))
 
 
+def _lock(chart: dict[str, str], asked: str, version: str, *, alias: str) -> str:
+    """Write a Chart.lock as helm does: with the hash of what was asked for and what was found."""
+    name, repository = chart["name"], chart["repository"]
+    found = {"name": name, "version": version, "repository": repository}
+    both = [[{"name": name, "version": asked, "repository": repository, "alias": alias}], [found]]
+    digest = hashlib.sha256(json.dumps(both, separators=(",", ":")).encode()).hexdigest()
+    return json.dumps({"dependencies": [found], "digest": f"sha256:{digest}"})
+
+
 @pytest.mark.parametrize(("locked", "fetched"), [("0.3.0", "0.3.0"), (None, "0.3.1")])
 def test_a_dependency_that_is_not_vendored_is_fetched_as_it_is_locked(
     helm: Helm,
@@ -360,7 +371,9 @@ def test_a_dependency_that_is_not_vendored_is_fetched_as_it_is_locked(
 ) -> None:
     asked = f"name: shop, alias: base, repository: {helm_repository}"
     metadata = "apiVersion: v2\nname: umbrella\nversion: 0.3.0\n"
-    lock = f"dependencies:\n  - {{name: shop, repository: {helm_repository}, version: {locked}}}\n"
+    lock = _lock(
+        {"name": "shop", "repository": helm_repository}, "0.3.x", str(locked), alias="base"
+    )
     files = {
         "chart/Chart.yaml": f"{metadata}dependencies:\n  - {{{asked}, version: 0.3.x}}\n",
         "chart/values-prod.yaml": 'base: {image: {tag: "1.4.2"}}\n',

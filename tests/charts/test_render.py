@@ -1,6 +1,8 @@
 """helm run as Argo CD runs it: what it is given, and what it may not see."""
 
+import json
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -153,6 +155,112 @@ def test_lint_gives_its_warnings_or_fails(helm: Helm, layout: Callable[..., Dire
     with opened(helm, nil) as chart, pytest.raises(ChartRefused) as caught:
         chart.lint(strict=True)
     assert caught.value.what.startswith("chart/templates/bad.yaml, line 1: helm lint")
+
+
+def test_lint_s_warnings_are_told_and_only_strict_fails_for_them(
+    helm: Helm, layout: Callable[..., DirectoryTree]
+) -> None:
+    named = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: Not_A_Name}\n"
+    with opened(helm, layout("pair", {"chart/templates/odd.yaml": named})) as chart:
+        (found,) = chart.lint()
+        assert (found.level, found.code) == ("warning", "helm-lint")
+        assert found.message.startswith("chart/templates/odd.yaml: object name does not conform")
+        with pytest.raises(ChartRefused, match=r"^chart/templates/odd\.yaml: helm lint") as caught:
+            chart.lint(strict=True)
+    assert found.message.split("\n")[0] in caught.value.why
+
+
+SCHEMA = {
+    "type": "object",
+    "required": ["owner"],
+    "properties": {"image": {"properties": {"tag": {"pattern": "^9"}}}},
+}
+
+
+def test_an_application_may_leave_the_schema_out(
+    helm: Helm, layout: Callable[..., DirectoryTree]
+) -> None:
+    schema = {"chart/values.schema.json": json.dumps(SCHEMA)}
+    tree = layout("pair", schema)
+    with opened(helm, tree) as chart:
+        with pytest.raises(ChartRefused, match=r"^chart/values-prod\.yaml, line 2: ") as caught:
+            chart.render()
+        assert "1.4.2" not in caught.value.why
+        assert any("owner" in found.message for found in chart.lint())
+    manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
+    own = manifest.replace("helm:", "helm:\n      skipSchemaValidation: true")
+    (tree.root / "environments/shop.yaml").write_text(own)
+    with opened(helm, tree) as chart:
+        assert chart.render().objects
+        assert chart.lint(strict=True) == ()
+
+
+def test_a_broken_value_inside_the_application_is_found_in_its_file(
+    helm: Helm, layout: Callable[..., DirectoryTree]
+) -> None:
+    manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
+    values = "helm:\n      values: |\n        a: 1\n        b: [\n        c: 2"
+    text = manifest.replace("helm:", values)
+    tree = layout("pair", {"environments/shop.yaml": text})
+    with opened(helm, tree) as chart, pytest.raises(ChartRefused) as caught:
+        chart.render()
+    found = re.match(r"environments/shop\.yaml, line (\d+): ", caught.value.what)
+    assert found
+    assert text.splitlines()[int(found[1]) - 1].strip() in {"a: 1", "b: [", "c: 2"}
+
+
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        ({"chart/values.yaml": "a: 1\nb: [\n"}, r"^chart/values\.yaml, line \d: helm template"),
+        ({"chart/templates/a.yaml": "a: {{ fail (repeat 90000 `long `) }}\n"}, "helm template"),
+        ({"chart/templates/a.yaml": "a: b: c\n"}, r"^chart/templates/a\.yaml: helm template"),
+        ({"chart/Chart.yaml": "apiVersion: v2\nname: shop\nversion: x\n"}, r"^chart/Chart\.yaml: "),
+    ],
+    ids=["own-values", "long", "rendered", "metadata"],
+)
+def test_the_file_to_blame_is_named(
+    helm: Helm, layout: Callable[..., DirectoryTree], files: dict[str, str], what: str
+) -> None:
+    tree = layout("pair", files)
+    with opened(helm, tree) as chart, pytest.raises(ChartRefused, match=what) as caught:
+        chart.render()
+    assert len(caught.value.why) < 4_500
+    assert "/tmp" not in str(caught.value)
+
+
+def test_a_chart_whose_templates_are_a_file_is_refused(
+    helm: Helm, layout: Callable[..., DirectoryTree]
+) -> None:
+    tree = layout("pair", {"chart/templates/deployment.yaml": None})
+    (tree.root / "chart/templates").rmdir()
+    (tree.root / "chart/templates").write_text("a: 1\n")
+    with pytest.raises(ChartRefused, match="chart/templates is no folder"), opened(helm, tree):
+        pass
+
+
+@pytest.mark.parametrize("repository", ["file://../missing", "file://../../..", "file://."])
+def test_a_neighbour_that_is_not_there_is_refused(
+    helm: Helm, layout: Callable[..., DirectoryTree], repository: str
+) -> None:
+    asked = f"dependencies:\n  - {{name: base, version: 1.x, repository: '{repository}'}}\n"
+    metadata = f"apiVersion: v2\nname: shop\nversion: 0.3.0\n{asked}"
+    tree = layout("pair", {"chart/Chart.yaml": metadata})
+    with pytest.raises((ChartRefused, PlanRefused), match=r"base|repository"), opened(helm, tree):
+        pass
+
+
+def test_a_folder_named_as_an_option_is_a_folder(
+    helm: Helm, layout: Callable[..., DirectoryTree]
+) -> None:
+    manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
+    tree = layout(
+        "pair", {"environments/shop.yaml": manifest.replace("path: chart", "path: --help")}
+    )
+    (tree.root / "chart").rename(tree.root / "--help")
+    with opened(helm, tree) as chart:
+        assert [one.kind for one in chart.render().objects] == ["Deployment"]
+        assert chart.lint(strict=True) == ()
 
 
 def test_a_template_without_end_is_stopped(
