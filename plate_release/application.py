@@ -7,7 +7,7 @@ Source: argo-cd pkg/apis/application/v1alpha1/types.go.
 
 import re
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -72,6 +72,10 @@ class HelmOptions(Wire):
     api_versions: Many[str] = ()
 
 
+Origin: TypeAlias = tuple[str, str]
+"""A source's repoURL and targetRevision: what its files are read from."""
+
+
 class Source(Wire):
     """One entry of `spec.source` / `spec.sources`."""
 
@@ -86,9 +90,25 @@ class Source(Wire):
     plugin: dict[str, Any] | None = None
 
     @property
+    def origin(self) -> Origin:
+        """What its files are read from."""
+        return self.repo_url, self.target_revision
+
+    @property
     def is_remote(self) -> bool:
         """Whether it is a chart of a Helm repository or an OCI registry, not files of git."""
         return bool(self.chart) or self.repo_url.startswith("oci://")
+
+    def follows(self, branch: str) -> bool:
+        """Whether it follows a branch of its git repository; `HEAD` counts as the branch."""
+        revision = (self.target_revision or "HEAD").removeprefix("refs/heads/")
+        return not self.is_remote and revision in {branch, "HEAD"}
+
+
+class SourceHydrator(Wire):
+    """`spec.sourceHydrator`: people write to the dry source, Argo CD deploys what it becomes."""
+
+    dry_source: Source = Source()
 
 
 class Destination(Wire):
@@ -138,13 +158,15 @@ class ApplicationSpec(Wire):
     project: Text = "default"
     source: Source | None = None
     sources: Many[Source] = ()
-    source_hydrator: dict[str, Any] | None = None
+    source_hydrator: SourceHydrator | None = None
     destination: Destination = Destination()
     sync_policy: SyncPolicy = SyncPolicy()
 
     @property
     def all_sources(self) -> tuple[Source, ...]:
-        """The sources in the order of the spec, whichever field holds them."""
+        """The sources that people write to in the order of the spec, whichever field holds them."""
+        if self.source_hydrator:
+            return (self.source_hydrator.dry_source,)
         if self.sources:
             return self.sources
         return (self.source,) if self.source else ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plate_release import config as configuration
-from plate_release.application import Destination, Source, same_repository
+from plate_release.application import Destination, Origin, Source, same_repository
 from plate_release.charts import (
     Capabilities,
     Discovery,
@@ -17,14 +17,13 @@ from plate_release.charts import (
     Manifest,
     applications,
     find,
-    our_source,
     repositories,
+    require_branch,
     unknown_service,
 )
 from plate_release.charts.inputs import UNKNOWN
-from plate_release.charts.sources import Origin, follows, sources
 from plate_release.config import Config
-from plate_release.errors import Interrupted, ReleaseError, UsageError
+from plate_release.errors import Interrupted, PlanRefused, ReleaseError, UsageError
 from plate_release.gitops.commit import Author
 from plate_release.gitops.entry import Entry
 from plate_release.gitops.ledger import Ledger
@@ -131,10 +130,14 @@ class Desk:
         """Return the Application's address in Argo CD."""
         from plate_release.argocd.client import AppRef
 
-        metadata, own = target.manifest.application.metadata, self.config.argocd.namespace
-        namespace = self.config.service(target.service).application_namespace or metadata.namespace
-        project = target.manifest.application.spec.project
-        return AppRef(target.application, project, "" if namespace == own else namespace)
+        application = target.manifest.application
+        namespace = self._namespace(target.service, application.metadata.namespace)
+        return AppRef(target.application, application.spec.project, namespace)
+
+    def _namespace(self, service: str, declared: str = "") -> str:
+        """Return the Application's namespace, empty where it is Argo CD's own."""
+        named = self.config.service(service).application_namespace or declared
+        return "" if named == self.config.argocd.namespace else named
 
     def is_left(self, entry: Entry) -> bool:
         """Whether nobody watches an unsettled release any more: its time is over, or it is ours."""
@@ -213,7 +216,7 @@ class Desk:
         else:
             url = _values_repository(manifest, urls)
             repository = self.world.repository(url, branch)
-        our_source(spec, url, branch)
+        require_branch(spec, url, branch)
         return Target(
             service,
             manifest,
@@ -223,21 +226,20 @@ class Desk:
             configured.values_file,
             self.capabilities(spec.destination),
             others={
-                (source.repo_url, source.target_revision): self._elsewhere(source, repository, url)
-                for source in sources(spec)
+                source.origin: self._elsewhere(source, repository, url)
+                for source in spec.all_sources
                 if not source.is_remote
-                and not (same_repository(source.repo_url, url) and follows(source, branch))
+                and not (same_repository(source.repo_url, url) and source.follows(branch))
             },
         )
 
     def _elsewhere(self, source: Source, ours: Repository, url: str) -> RepositoryTree:
         """Return the view of a source that does not follow our branch, the same all the run."""
-        origin = source.repo_url, source.target_revision
-        if origin not in self._views:
+        if source.origin not in self._views:
             other = self.world.repository(source.repo_url, self.request.place.branch)
             repository = ours if same_repository(source.repo_url, url) else other
-            self._views[origin] = repository.at(source.target_revision)
-        return self._views[origin]
+            self._views[source.origin] = repository.at(source.target_revision)
+        return self._views[source.origin]
 
     def _is_home(self, url: str, manifest: Manifest) -> bool:
         if same_repository(url, self.home.url):
@@ -245,7 +247,7 @@ class Desk:
         # A local path cannot be what Argo CD calls it: the chart being there tells.
         return self.home.url.startswith("/") and any(
             source.repo_url == url and source.path and self.tree.locate(source.path) is not None
-            for source in sources(manifest.application.spec)
+            for source in manifest.application.spec.all_sources
         )
 
     def _manifest(self, service: str) -> Manifest:
@@ -257,15 +259,15 @@ class Desk:
         unknown = unknown_service(self.discovery, service, environment, override)
         if not self._argocd_server or service in self.discovery.services(environment):
             raise unknown
-        return self._live_manifest(name, unknown)
+        return self._live_manifest(name, self._namespace(service), unknown)
 
-    def _live_manifest(self, name: str, unknown: UsageError) -> Manifest:
+    def _live_manifest(self, name: str, namespace: str, unknown: UsageError) -> Manifest:
         """Take the live Application where git has none (app of apps, ApplicationSet)."""
         from plate_release.argocd.client import AppRef
         from plate_release.argocd.failures import Forbidden, NotFound
 
         try:
-            return Manifest(self.argocd.get(AppRef(name)))
+            return Manifest(self.argocd.get(AppRef(name, namespace=namespace)))
         except (NotFound, Forbidden) as error:
             # Argo CD answers 403 for what does not exist.
             raise unknown from error
@@ -273,9 +275,10 @@ class Desk:
 
 def _values_repository(manifest: Manifest, urls: Sequence[str]) -> str:
     """Return the repository whose files are values: one lent as $ref, else the first."""
-    lent = [s.repo_url for s in sources(manifest.application.spec) if s.ref and not s.is_remote]
+    sources = manifest.application.spec.all_sources
+    lent = [s.repo_url for s in sources if s.ref and not s.is_remote]
     if not urls:
-        raise UsageError(
+        raise PlanRefused(
             f"The Application {manifest.name} has no source in git.",
             todo="plate-release edits values files that stand in a git repository.",
         )

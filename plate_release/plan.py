@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 
+from plate_release.application import Origin
 from plate_release.charts import (
     Capabilities,
     Helm,
@@ -25,7 +26,6 @@ from plate_release.charts import (
     proven,
 )
 from plate_release.charts.inputs import UNKNOWN
-from plate_release.charts.sources import Origin
 from plate_release.charts.workloads import split_image
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree

@@ -249,8 +249,7 @@ def _followed(
     """
     spec = manifest.spec
     if spec.source_hydrator is not None:
-        dry = spec.source_hydrator.get("drySource", {})
-        return Source.model_validate(dry), next(iter(push.files), "")
+        return spec.source_hydrator.dry_source, next(iter(push.files), "")
     quoted = {name for s in spec.all_sources if s.helm for name in s.helm.value_files}
     sync = before.status.sync if before else Sync()
     _, index, file = max(

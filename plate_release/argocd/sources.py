@@ -12,7 +12,7 @@ def our_source(spec: ApplicationSpec, repository: str, branch: str, file: str) -
     follows = [
         index
         for index, source in enumerate(spec.all_sources)
-        if same_repository(source.repo_url, repository) and _follows(source, branch)
+        if same_repository(source.repo_url, repository) and source.follows(branch)
     ]
     quoted = {name for source in spec.all_sources for name in _value_files(source)}
     for owns in (
@@ -23,11 +23,6 @@ def our_source(spec: ApplicationSpec, repository: str, branch: str, file: str) -
         if owns:
             return owns[0] if len(owns) == 1 or owns is not follows else None
     return None
-
-
-def _follows(source: Source, branch: str) -> bool:
-    target = source.target_revision.removeprefix("refs/heads/")
-    return not source.chart and target in (branch, "HEAD", "")
 
 
 def _value_files(source: Source) -> tuple[str, ...]:

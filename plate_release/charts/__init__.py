@@ -9,7 +9,6 @@ from plate_release.charts.discover import (
     Manifest,
     applications,
     find,
-    select,
     unknown_service,
 )
 from plate_release.charts.gather import chart_inputs, files_of
@@ -19,7 +18,7 @@ from plate_release.charts.key import ImageKeys, changes, image_keys
 from plate_release.charts.objects import KubernetesObject, Objects, Rendered, objects_of
 from plate_release.charts.render import OpenChart, open_charts
 from plate_release.charts.sharing import shared_with
-from plate_release.charts.sources import our_source, repositories
+from plate_release.charts.sources import repositories, require_branch
 from plate_release.charts.workloads import Container, containers
 
 __all__ = [
@@ -50,11 +49,10 @@ __all__ = [
     "image_keys",
     "objects_of",
     "open_charts",
-    "our_source",
     "proven",
     "repositories",
+    "require_branch",
     "review",
-    "select",
     "shared_with",
     "unknown_service",
     "validate",

@@ -2,16 +2,14 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from posixpath import normpath
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 import yaml
 from pydantic import ValidationError
 
 from plate_release.application import Application
 from plate_release.charts.reading import Document, Path, at, documents
-from plate_release.charts.sources import sources
 from plate_release.errors import PlanRefused, UsageError
 from plate_release.model import EntryKind, Finding, Tree
 
@@ -23,15 +21,13 @@ _READABLE = {EntryKind.FILE, EntryKind.EXECUTABLE, EntryKind.SYMLINK}
 class Manifest:
     """An Application and where it was read; a live object has no file.
 
-    `lines` has the line of each path of the object, `parent` the Application that deploys it
-    (app of apps), if that stands in git too.
+    `lines` has the line of each path of the object.
     """
 
     application: Application
     file: str = ""
     line: int = 0
     lines: Mapping[Path, int] = field(default_factory=dict, repr=False)
-    parent: str = ""
 
     @property
     def name(self) -> str:
@@ -51,7 +47,6 @@ class Generator:
     name: str
     file: str
     line: int
-    kinds: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +78,7 @@ def applications(tree: Tree, under: str = "environments") -> Discovery:
             findings.append(_unreadable(file, data, error))
     manifests = [item for item in found if isinstance(item, Manifest)]
     generators = tuple(item for item in found if isinstance(item, Generator))
-    return Discovery(tuple(_with_parents(manifests)), generators, tuple(findings))
+    return Discovery(tuple(manifests), generators, tuple(findings))
 
 
 def find(discovery: Discovery, name: str) -> Manifest | None:
@@ -99,23 +94,10 @@ def find(discovery: Discovery, name: str) -> Manifest | None:
     return found[0] if found else None
 
 
-def select(
-    discovery: Discovery, service: str, environment: str, override: str | None = None
-) -> Manifest:
-    """Return the Application of a service: `SERVICE-ENVIRONMENT`, or the configured name.
-
-    Raises UsageError for an unknown service, the near miss and the ApplicationSets named.
-    """
-    manifest = find(discovery, override or f"{service}-{environment}")
-    if manifest is None:
-        raise unknown_service(discovery, service, environment, override)
-    return manifest
-
-
 def unknown_service(
     discovery: Discovery, service: str, environment: str, override: str | None = None
 ) -> UsageError:
-    """Say that nothing ships the service, and what is near."""
+    """Say that nothing ships the service, what is near, and where it may hide."""
     known = sorted(discovery.services(environment))
     near = difflib.get_close_matches(service, known, n=1)
     where = f"the Application {override or f'{service}-{environment}'} is in no file"
@@ -123,6 +105,8 @@ def unknown_service(
     why = f"{where}. Known: {', '.join(known) or 'none'}."
     if sets:
         why += f"\nApplicationSets may generate it, which only Argo CD knows: {', '.join(sets)}."
+    for finding in discovery.findings:
+        why += f"\n{finding.message}"
     todo = f"Did you mean {near[0]}?" if near else "Name a known service."
     return UsageError(f"Unknown service {service}.", why=why, todo=todo)
 
@@ -139,7 +123,8 @@ def _candidates(tree: Tree, under: str) -> dict[str, bytes]:
 def _objects(document: Document, file: str) -> Iterator[Manifest | Generator]:
     value = document.value
     if isinstance(value, dict) and value.get("kind") == "List":
-        for index in range(len(at(value, ("items",)) or ())):
+        items = value.get("items")
+        for index in range(len(items) if isinstance(items, list) else 0):
             yield from _object(document, file, ("items", index))
     else:
         yield from _object(document, file, ())
@@ -153,14 +138,19 @@ def _object(document: Document, file: str, at_path: Path) -> Iterator[Manifest |
     if value.get("kind") == "Application":
         depth = len(at_path)
         lines = {p[depth:]: n for p, n in document.lines.items() if p[:depth] == at_path}
-        yield Manifest(Application.model_validate(value), file, line, lines)
+        application = Application.model_validate(value)
+        if _is_template(application):
+            raise yaml.YAMLError
+        yield Manifest(application, file, line, lines)
     elif value.get("kind") == "ApplicationSet":
-        yield Generator(str(at(value, ("metadata", "name"))), file, line, _kinds(value))
+        yield Generator(str(at(value, ("metadata", "name"))), file, line)
 
 
-def _kinds(application_set: dict[str, Any]) -> tuple[str, ...]:
-    generators = at(application_set, ("spec", "generators"))
-    return tuple(str(key) for item in generators or () if isinstance(item, dict) for key in item)
+def _is_template(application: Application) -> bool:
+    """Whether it is a template that happens to be YAML; values may well hold `{{`."""
+    sources = application.spec.all_sources
+    texts = (text for s in sources for text in (s.repo_url, s.path, s.target_revision, s.chart))
+    return any("{{" in text for text in (application.name, *texts))
 
 
 def _unreadable(file: str, data: bytes, error: Exception) -> Finding:
@@ -173,15 +163,3 @@ def _unreadable(file: str, data: bytes, error: Exception) -> Finding:
     else:
         level, why = "warning", " ".join(str(error).split())
     return Finding(level, "unreadable-manifest", f"{file} was left out: {why}.")
-
-
-def _with_parents(manifests: list[Manifest]) -> Iterator[Manifest]:
-    folders = {
-        normpath(source.path).strip("/") + "/": manifest.name
-        for manifest in manifests
-        for source in sources(manifest.application.spec)
-        if source.path
-    }
-    for manifest in manifests:
-        parents = [name for folder, name in folders.items() if manifest.file.startswith(folder)]
-        yield replace(manifest, parent=next((n for n in parents if n != manifest.name), ""))

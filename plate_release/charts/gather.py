@@ -8,7 +8,7 @@ from typing import Literal
 
 import yaml
 
-from plate_release.application import ApplicationSpec, HelmOptions, Source, same_repository
+from plate_release.application import ApplicationSpec, HelmOptions, Origin, Source, same_repository
 from plate_release.charts.discover import Manifest
 from plate_release.charts.environment import substitute, substitute_path, variables_of
 from plate_release.charts.inputs import (
@@ -23,7 +23,7 @@ from plate_release.charts.inputs import (
 )
 from plate_release.charts.overrides import PlacedHelm, placed
 from plate_release.charts.reading import Path, at, leaves, lines_of, load
-from plate_release.charts.sources import Origin, repositories, sources
+from plate_release.charts.sources import repositories
 from plate_release.charts.valuefiles import (
     Place,
     Roots,
@@ -52,7 +52,7 @@ class _Reading:
     capabilities: Capabilities
 
     def tree_of(self, source: Source) -> Tree:
-        other = self.others.get((source.repo_url, source.target_revision))
+        other = self.others.get(source.origin)
         if other is not None:
             return other
         if same_repository(source.repo_url, self.tree.repository) or self._alone(source):
@@ -72,8 +72,7 @@ def files_of(manifest: Manifest, tree: Tree) -> Iterator[str]:
 
     They can be had in one round trip, of several Applications too.
     """
-    found = sources(manifest.application.spec)
-    for source in found:
+    for source in manifest.application.spec.all_sources:
         folder = posixpath.normpath(source.path).strip("/") if source.path else ""
         if source.path:
             yield from (path for path, _ in tree.entries(folder))
@@ -104,10 +103,10 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
     manifest, tree, known = reading.manifest, reading.tree, reading.capabilities
     spec = manifest.application.spec
     home = None if source.is_remote else Place(reading.tree_of(source), inside("", source.path))
-    helm = placed(manifest, source, _path_of(spec, index), home.tree if home else None)
+    helm = placed(manifest, source, _path_of(spec, index), home)
     options = helm.options
     variables = variables_of(manifest, source, tree)
-    roots = Roots(home, {s.ref: reading.tree_of(s) for s in sources(spec) if s.ref})
+    roots = Roots(home, {s.ref: reading.tree_of(s) for s in spec.all_sources if s.ref})
     read = list(_value_places(options, roots, variables))
     layers = tuple(_layers(helm, roots, variables, tree))
     contents = [
@@ -148,7 +147,7 @@ def _remote(source: Source) -> RemoteChart:
 def _helm_sources(reading: _Reading) -> list[tuple[int, Source]]:
     """Return the sources that Argo CD renders with Helm, with their index in the spec."""
     found, reasons = [], []
-    for index, source in enumerate(sources(reading.manifest.application.spec)):
+    for index, source in enumerate(reading.manifest.application.spec.all_sources):
         if not (source.path or source.is_remote):
             continue  # it only lends its files as $ref
         reason = "" if source.is_remote else _not_helm(source, reading)
@@ -166,9 +165,9 @@ def _helm_sources(reading: _Reading) -> list[tuple[int, Source]]:
 
 
 def _path_of(spec: ApplicationSpec, index: int) -> Path:
-    if spec.sources:
-        return ("spec", "sources", index)
-    return ("spec", "source") if spec.source else ("spec", "sourceHydrator", "drySource")
+    if spec.source_hydrator:
+        return ("spec", "sourceHydrator", "drySource")
+    return ("spec", "sources", index) if spec.sources else ("spec", "source")
 
 
 def _not_helm(source: Source, reading: _Reading) -> str:

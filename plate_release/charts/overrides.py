@@ -15,12 +15,12 @@ from pydantic import ValidationError
 from plate_release.application import HelmOptions, Source
 from plate_release.charts.discover import Manifest
 from plate_release.charts.reading import Path, at, documents
+from plate_release.charts.valuefiles import Place
 from plate_release.errors import ChartRefused
-from plate_release.model import Tree
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Written:
     """A file that has a `helm` section at `path`."""
 
     file: str
@@ -45,31 +45,32 @@ class PlacedHelm:
     """Helm's options; `origins` has the fields that an override file gives."""
 
     options: HelmOptions
-    manifest: Origin
-    origins: Mapping[str, Origin]
+    manifest: Written
+    origins: Mapping[str, Written]
 
-    def origin(self, field: str) -> Origin:
+    def origin(self, field: str) -> Written:
         """Return where a field, named as on the wire, stands."""
         return self.origins.get(field, self.manifest)
 
 
-def placed(manifest: Manifest, source: Source, path: Path, tree: Tree | None) -> PlacedHelm:
-    """Merge the override files in the source's folder of `tree`, if it has one.
+def placed(manifest: Manifest, source: Source, path: Path, home: Place | None) -> PlacedHelm:
+    """Merge the override files in the source's folder, if it has one.
 
     Raises ChartRefused for an override file that cannot be read.
     """
-    origin = Origin(manifest.place, manifest.lines, (*path, "helm"))
+    origin = Written(manifest.place, manifest.lines, (*path, "helm"))
     options = source.helm or HelmOptions()
-    if tree is None:
+    if home is None:
         return PlacedHelm(options, origin, {})
-    folder = source.path.strip("/")
-    names = [f"{folder}/.argocd-source.yaml", f"{folder}/.argocd-source-{manifest.name}.yaml"]
+    files = (".argocd-source.yaml", f".argocd-source-{manifest.name}.yaml")
+    names = [f"{home.path}/{file}".lstrip("/") for file in files]
     wire: Any = options.model_dump(by_alias=True)
-    origins: dict[str, Origin] = {}
-    for file, data in sorted(tree.read_many(names).items(), key=lambda item: names.index(item[0])):
-        patch, lines = _section(file, data)
+    origins: dict[str, Written] = {}
+    read = home.tree.read_many(names)
+    for file in (name for name in names if name in read):
+        patch, lines = _section(file, read[file])
         wire = _merged(wire, patch)
-        origins |= {key: Origin(file, lines, ("helm",)) for key in patch}
+        origins |= {key: Written(file, lines, ("helm",)) for key in patch}
     return PlacedHelm(HelmOptions.model_validate(wire), origin, origins)
 
 

@@ -28,6 +28,20 @@ KubernetesLoader.yaml_implicit_resolvers = {
 }
 KubernetesLoader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
 KubernetesLoader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+KubernetesLoader.add_constructor("tag:yaml.org,2002:value", KubernetesLoader.construct_yaml_str)
+
+
+def _of_any_tag(loader: Any, _: str, node: yaml.Node) -> Any:
+    """Construct what has a tag of its own as helm does: as if it had none."""
+    kinds: list[tuple[type[yaml.Node], str]] = [
+        (yaml.MappingNode, "map"),
+        (yaml.SequenceNode, "seq"),
+    ]
+    kind = next((name for type_, name in kinds if isinstance(node, type_)), "str")
+    return loader.yaml_constructors[f"tag:yaml.org,2002:{kind}"](loader, node)
+
+
+KubernetesLoader.add_multi_constructor("!", _of_any_tag)
 
 
 @dataclass(frozen=True, slots=True)

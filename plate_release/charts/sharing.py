@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from plate_release.application import Source, same_repository
 from plate_release.charts.discover import Discovery, Manifest
-from plate_release.charts.sources import sources
 from plate_release.charts.valuefiles import inside
 from plate_release.errors import PlanRefused
 from plate_release.model import Finding
@@ -15,7 +14,7 @@ def shared_with(discovery: Discovery, manifest: Manifest, file: str) -> tuple[Fi
 
     What a glob or a file parameter reads is not seen.
     """
-    urls = [source.repo_url for source in sources(manifest.application.spec)]
+    urls = [source.repo_url for source in manifest.application.spec.all_sources]
     readers = [
         other.name
         for other in discovery.manifests
@@ -29,7 +28,7 @@ def shared_with(discovery: Discovery, manifest: Manifest, file: str) -> tuple[Fi
 
 def _files(manifest: Manifest, urls: list[str]) -> Iterator[str]:
     """Give the values files that an Application reads in the repositories named."""
-    found = sources(manifest.application.spec)
+    found = manifest.application.spec.all_sources
     refs = {source.ref: source for source in found if source.ref}
     for source in found:
         if _is_in(source, urls) and source.path:

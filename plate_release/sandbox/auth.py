@@ -15,7 +15,7 @@ from plate_release.sandbox.clock import Clock, stamp
 UNAUTHENTICATED = "no session information"
 ROLES: dict[str, tuple[tuple[str, str], ...]] = {
     "admin": (("*", "*"),),
-    "release": (("applications", "*"), ("logs", "*"), ("repositories", "get"), ("clusters", "get")),
+    "release": (("applications", "*"), ("logs", "*"), ("repositories", "get")),
     "readonly": (("applications", "get"),),
 }
 

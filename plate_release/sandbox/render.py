@@ -63,7 +63,7 @@ class Renderer:
             raise _unsupported("the source hydrator")
         found: dict[tuple[str, str], str] = {}
         for index, source in enumerate(app.spec.all_sources):
-            named = source.repo_url, source.target_revision
+            named = source.origin
             if named in found:
                 continue
             try:
@@ -71,7 +71,7 @@ class Renderer:
                 found[named] = await self.repositories.resolve(*named)
             except SourceError as error:
                 raise _located(app, index, error) from None
-        return tuple(found[s.repo_url, s.target_revision] for s in app.spec.all_sources)
+        return tuple(found[s.origin] for s in app.spec.all_sources)
 
     async def render(self, app: Application, revisions: tuple[str, ...]) -> Target:
         """Return the objects of the Application at these commits.

@@ -11,16 +11,17 @@ import pytest
 
 from plate_release.charts import (
     Helm,
+    Manifest,
     Objects,
     OpenChart,
     applications,
     chart_inputs,
+    find,
     open_charts,
-    select,
 )
 from plate_release.charts.objects import ECHO, ECHO_TEMPLATE, read_rendered
 from plate_release.errors import PlanRefused
-from plate_release.model import EntryKind
+from plate_release.model import EntryKind, Tree
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
@@ -66,10 +67,17 @@ def objects_in(text: str, chart: str = "") -> Objects:
     return read_rendered(f"{text}\n---\n{values}", chart).objects
 
 
+def shop(tree: Tree) -> Manifest:
+    """Return the Application of a layout."""
+    found = find(applications(tree), "shop-prod")
+    assert found
+    return found
+
+
 @contextmanager
 def opened(helm: Helm, tree: DirectoryTree) -> Iterator[OpenChart]:
     """Lay out the one chart of a layout."""
-    inputs = chart_inputs(select(applications(tree), "shop", "prod"), tree)
+    inputs = chart_inputs(shop(tree), tree)
     with open_charts(helm, inputs) as (chart,):
         yield chart
 

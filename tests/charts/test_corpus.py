@@ -15,7 +15,6 @@ from plate_release.charts import (
     ChartChange,
     Helm,
     Manifest,
-    applications,
     chart_inputs,
     containers,
     edited,
@@ -23,13 +22,12 @@ from plate_release.charts import (
     objects_of,
     open_charts,
     proven,
-    select,
 )
 from plate_release.errors import ChartRefused, EditRefused, NoEffect, PlanRefused
 from plate_release.model import Ask, Edit, Tree
 from plate_release.values import Key
 
-from .conftest import CORPUS, REPOSITORY, DirectoryTree, opened
+from .conftest import CORPUS, REPOSITORY, DirectoryTree, opened, shop
 
 SHOP = "registry.example.com/plate/shop"
 OLD = "sha256:" + "1" * 64
@@ -266,7 +264,7 @@ def planned(
     values_file: str | None = None,
     others: Mapping[tuple[str, str], Tree] | None = None,
 ) -> Planned:
-    manifest = select(applications(tree), "shop", "prod")
+    manifest = shop(tree)
     with open_charts(helm, chart_inputs(manifest, tree, others=others)) as charts:
         before = [chart.render() for chart in charts]
         key = Key.parse(tag_key) if tag_key else None
@@ -438,7 +436,7 @@ def test_every_layout_is_in_the_tables() -> None:
 
 def test_a_live_application_has_no_lines(helm: Helm) -> None:
     tree = DirectoryTree(CORPUS / "parameter")
-    live = Manifest(select(applications(tree), "shop", "prod").application)
+    live = Manifest(shop(tree).application)
     with open_charts(helm, chart_inputs(live, tree)) as charts, pytest.raises(NoEffect) as caught:
         image_keys(charts, [chart.render() for chart in charts], Ask("shop", "1.5.0"))
     assert caught.value.what == (

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from plate_release.charts import applications, find, select, unknown_service
-from plate_release.errors import PlanRefused, UsageError
+from plate_release.charts import applications, find, unknown_service
+from plate_release.errors import PlanRefused
 
 from .conftest import ROOT, DirectoryTree
 
@@ -72,10 +72,46 @@ def test_unreadable_manifests_are_left_out_with_a_finding(write: DirectoryTree) 
 
 def test_a_near_miss_is_named(write: DirectoryTree) -> None:
     put(write, "app.yaml", manifest("plate-api-prod"))
-    with pytest.raises(UsageError) as caught:
-        select(applications(write), "plate-ap", "prod")
-    assert "Unknown service plate-ap" in str(caught.value)
-    assert "Did you mean plate-api?" in str(caught.value)
+    said = str(unknown_service(applications(write), "plate-ap", "prod"))
+    assert "Unknown service plate-ap" in said
+    assert "Did you mean plate-api?" in said
+
+
+def test_what_was_left_out_is_named_where_it_may_hold_the_service(write: DirectoryTree) -> None:
+    put(write, "broken.yaml", manifest("shop-prod", "  - nonsense: [\n"))
+    said = str(unknown_service(applications(write), "shop", "prod"))
+    assert "environments/broken.yaml was left out" in said
+
+
+@pytest.mark.parametrize("name", ["'{{ .Values.name }}'", "a-prod"])
+def test_a_template_that_is_yaml_is_no_application(write: DirectoryTree, name: str) -> None:
+    path = "{{ .Values.path }}" if name == "a-prod" else "charts/a"
+    text = manifest(name).replace(f"charts/{name}", f"'{path}'")
+    put(write, "app.yaml", text)
+    found = applications(write)
+    assert found.manifests == ()
+    assert [(f.level, f.code) for f in found.findings] == [("info", "unreadable-manifest")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: argoproj.io/v1alpha1\nkind: List\nitems: 5\n",
+        "apiVersion: argoproj.io/v1alpha1\nkind: List\nitems: [5, [], {kind: Application}]\n",
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nspec: {generators: 5}\n",
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: 5\n",
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: 5\n",
+        "apiVersion: argoproj.io/v1\nkind: Application\nspec: {sourceHydrator: {drySource: 5}}\n",
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec: [a]\n",
+        "? [argoproj.io/]\n: 1\n",
+        "argoproj.io/: !odd {a: =}\n",
+        "argoproj.io/\n",
+    ],
+)
+def test_whatever_stands_in_a_file_the_others_are_read(write: DirectoryTree, text: str) -> None:
+    put(write, "app.yaml", manifest("a-prod"))
+    put(write, "odd.yaml", text)
+    assert "a" in applications(write).services("prod")
 
 
 def test_an_application_set_is_named_where_it_may_hold_the_service(write: DirectoryTree) -> None:
@@ -85,15 +121,15 @@ def test_an_application_set_is_named_where_it_may_hold_the_service(write: Direct
         "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: shops}\n"
         "spec: {generators: [{list: {elements: []}}, {git: {}}]}\n",
     )
-    found = applications(write)
-    assert found.generators[0].kinds == ("list", "git")
-    said = str(unknown_service(found, "shop", "prod"))
+    said = str(unknown_service(applications(write), "shop", "prod"))
     assert "shops (environments/set.yaml, line 1)" in said
 
 
-def test_the_configured_name_is_taken(write: DirectoryTree) -> None:
+def test_an_application_is_found_by_its_name(write: DirectoryTree) -> None:
     put(write, "app.yaml", manifest("storefront"))
-    assert select(applications(write), "shop", "prod", "storefront").name == "storefront"
+    found = find(applications(write), "storefront")
+    assert found
+    assert found.name == "storefront"
 
 
 def test_two_manifests_of_one_name_are_refused(write: DirectoryTree) -> None:
@@ -101,11 +137,3 @@ def test_two_manifests_of_one_name_are_refused(write: DirectoryTree) -> None:
     put(write, "b.yaml", manifest("a-prod"))
     with pytest.raises(PlanRefused, match=r"(?s)2 times.*environments/a.yaml.*environments/b.yaml"):
         find(applications(write), "a-prod")
-
-
-def test_the_parent_of_an_app_of_apps(write: DirectoryTree) -> None:
-    root = manifest("root").replace("charts/root", "./environments/apps")
-    put(write, "root.yaml", root)
-    put(write, "apps/a.yaml", manifest("a-prod"))
-    found = applications(write)
-    assert [(m.name, m.parent) for m in found.manifests] == [("a-prod", "root"), ("root", "")]

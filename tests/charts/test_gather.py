@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from plate_release.charts import ChartInputs, applications, chart_inputs, select
+from plate_release.charts import ChartInputs, chart_inputs
 from plate_release.charts.environment import substitute, substitute_path
 from plate_release.charts.inputs import UNKNOWN, Capabilities, Dependency, RemoteChart
 
-from .conftest import CORPUS, DirectoryTree
+from .conftest import CORPUS, DirectoryTree, shop
 
 
 def inputs_of(tree: DirectoryTree, known: Capabilities = UNKNOWN) -> ChartInputs:
-    manifest = select(applications(tree), "shop", "prod")
+    manifest = shop(tree)
     (inputs,) = chart_inputs(manifest, tree, capabilities=known)
     return inputs
 

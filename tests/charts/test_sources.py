@@ -3,7 +3,7 @@
 import pytest
 
 from plate_release.application import ApplicationSpec, same_repository
-from plate_release.charts import our_source, repositories
+from plate_release.charts import repositories, require_branch
 from plate_release.errors import PlanRefused
 
 OURS = "https://github.com/Plate/platform.git"
@@ -44,19 +44,12 @@ def spec(*sources: dict[str, str]) -> ApplicationSpec:
     return ApplicationSpec.model_validate({"sources": [{"repoURL": OURS} | s for s in sources]})
 
 
-def test_the_source_that_lends_its_files_is_preferred() -> None:
-    both = spec(
-        {"repoURL": "https://charts.example.com", "chart": "shop", "targetRevision": "1.0.0"},
-        {"path": "extra", "targetRevision": "main"},
-        {"ref": "values", "targetRevision": "main"},
-    )
-    assert our_source(both, OURS, "main") == 2
-    assert our_source(both, OURS, "main", "extra/values.yaml") == 1
-
-
 @pytest.mark.parametrize("revision", ["main", "refs/heads/main", "HEAD", ""])
 def test_the_branch_is_followed(revision: str) -> None:
-    assert our_source(spec({"path": "a", "targetRevision": revision}), OURS, "main") == 0
+    pinned = {"path": "a", "targetRevision": "v1"}
+    require_branch(spec(pinned, {"path": "b", "targetRevision": revision}), OURS, "main")
+    with pytest.raises(PlanRefused, match="can never become live"):
+        require_branch(spec(pinned), OURS, "main")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +64,7 @@ def test_the_branch_is_followed(revision: str) -> None:
 )
 def test_what_does_not_follow_the_branch_is_refused(revision: str, why: str) -> None:
     with pytest.raises(PlanRefused, match="A commit to main can never become live") as caught:
-        our_source(spec({"path": "a", "targetRevision": revision}), OURS, "main")
+        require_branch(spec({"path": "a", "targetRevision": revision}), OURS, "main")
     assert why in caught.value.why
 
 
@@ -79,11 +72,13 @@ def test_another_repository_is_named() -> None:
     other = spec({"repoURL": "https://git.example.com/b.git", "path": "a"})
     assert repositories(other) == ("https://git.example.com/b.git",)
     with pytest.raises(PlanRefused, match=r"git\.example\.com/b\.git"):
-        our_source(other, OURS, "main")
+        require_branch(other, OURS, "main")
 
 
 def test_the_dry_source_of_a_hydrator() -> None:
     dry = {"repoURL": OURS, "path": "chart", "targetRevision": "main"}
     hydrated = ApplicationSpec.model_validate({"sourceHydrator": {"drySource": dry}})
-    assert our_source(hydrated, OURS, "main") == 0
+    require_branch(hydrated, OURS, "main")
+    with pytest.raises(PlanRefused, match="can never become live"):
+        require_branch(hydrated, OURS, "next")
     assert repositories(hydrated) == (OURS,)

@@ -122,6 +122,14 @@ def test_what_else_is_said_is_described(client: Client, path: str) -> None:
     assert problems(client.json(path), answer_of(OTHERS[path])) == []
 
 
+def test_clusters_are_shown_to_whom_may_see_them(client: Client) -> None:
+    assert client.json("/clusters")["items"] is None
+    admin = Client(client.sandbox, client.sandbox.accounts.issue("admin"))
+    (info,) = admin.json("/clusters")["items"]
+    assert info["server"] == "https://kubernetes.default.svc"
+    assert problems(admin.json("/clusters"), answer_of(OTHERS["/clusters"])) == []
+
+
 @pytest.mark.parametrize(
     ("path", "described"),
     [
