@@ -24,7 +24,8 @@ from plate_release.gitops.remote import Credentials
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Ask
-from plate_release.plan import Judged, Target, plan_release
+from plate_release.plan import Checks, Judged, Target
+from plate_release.planner import plan_release
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("plate-api", "plate-web", "plate-llm", "plate-cache")
@@ -58,8 +59,11 @@ def plan(tree: RepositoryTree, repository: Repository, helm: str, *services: str
         wanted,
         {repository: tree},
         Helm(helm, os.environ),
-        judge=lambda _target, _keys, ask: Judged(ask),
-        review=lambda *_: (),
+        Checks(
+            judge=lambda _target, _keys, ask: Judged(ask),
+            review=lambda *_: (),
+            readers=lambda *_: (),
+        ),
     )
     if len(made.services) != len(services):
         raise SystemExit("nothing was planned")

@@ -1,7 +1,7 @@
 """A request laid out: its repository, configuration, options and Applications, read once."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,12 +17,13 @@ from plate_release.charts import (
     Manifest,
     applications,
     find,
+    may_read,
     repositories,
     require_branch,
     unknown_service,
 )
 from plate_release.charts.inputs import UNKNOWN
-from plate_release.config import Config
+from plate_release.config import Config, Service
 from plate_release.errors import Interrupted, PlanRefused, ReleaseError, UsageError
 from plate_release.gitops.commit import Author
 from plate_release.gitops.entry import Entry
@@ -105,8 +106,14 @@ class Desk:
 
     def fresh(self) -> None:
         """Look at the heads anew."""
-        self.tree = self.home.head()
+        self.move(self.home.head())
         self._trees.clear()
+
+    def move(self, tree: RepositoryTree) -> None:
+        """Go on with another head of this repository: its configuration and its Applications."""
+        self.tree = tree
+        self.config = _config(self.request, tree)
+        self.__dict__.pop("discovery", None)
 
     def services(self) -> list[str]:
         """Return every service of the environment."""
@@ -124,7 +131,21 @@ class Desk:
 
     def targets(self, services: Sequence[str]) -> list[Target]:
         """Find the services. Raises UsageError for one that is unknown, the near miss named."""
-        return [self._target(service) for service in services]
+        return [
+            self._target(service, self._manifest(service), self.config.service(service))
+            for service in services
+        ]
+
+    def readers(self, repository: Repository, files: Collection[str]) -> Iterator[Target]:
+        """Give the Applications in git that may read any of the files, by their real paths."""
+        branch, tree = self.request.place.branch, self.head(repository)
+        for manifest in self.discovery.manifests:
+            for url in repositories(manifest.application.spec):
+                home = repository is self.home and self._is_home(url, manifest)
+                if (home or same_repository(url, repository.url)) and may_read(
+                    manifest, url, branch, tree, files
+                ):
+                    yield self._target(manifest.name, manifest, Service())
 
     def ref(self, target: Target) -> "AppRef":
         """Return the Application's address in Argo CD."""
@@ -204,10 +225,8 @@ class Desk:
         if self.world.stop.asked:
             raise Interrupted("The run was interrupted; nothing was changed.")
 
-    def _target(self, service: str) -> Target:
-        manifest = self._manifest(service)
+    def _target(self, service: str, manifest: Manifest, configured: Service) -> Target:
         spec = manifest.application.spec
-        configured = self.config.service(service)
         urls = repositories(spec)
         url = next((url for url in urls if self._is_home(url, manifest)), None)
         branch = self.request.place.branch
@@ -231,6 +250,7 @@ class Desk:
                 if not source.is_remote
                 and not (same_repository(source.repo_url, url) and source.follows(branch))
             },
+            configured=os.path.normpath(self.request.place.config_path),
         )
 
     def _elsewhere(self, source: Source, ours: Repository, url: str) -> RepositoryTree:

@@ -15,7 +15,8 @@ from plate_release.gitops.dora import DAY, dora
 from plate_release.gitops.entry import Recorded
 from plate_release.gitops.repository import Repository
 from plate_release.model import Finding
-from plate_release.plan import ServicePlan, Target, tag_of, where
+from plate_release.plan import ServicePlan, Target, tag_of
+from plate_release.planner import where
 from plate_release.result import Result
 from plate_release.values import Key, read
 

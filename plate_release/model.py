@@ -144,8 +144,12 @@ class Tree(Protocol):
         """Return those of `paths` that exist, in one round trip."""
         ...
 
+    def real(self, path: str) -> str:
+        """Return the path that `path` leads to, `path` itself where nothing is there."""
+        ...
+
     def export(self, folder: str, into: Path) -> None:
-        """Write `folder` below `into` (as `into/folder/...`), symlinks that leave it refused."""
+        """Write `folder` below `into` (as `into/folder/...`), with what its symlinks lead to."""
         ...
 
 

@@ -11,7 +11,8 @@ from plate_release.gitops.message import parse
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Edit
-from plate_release.plan import ServicePlan, Target, retagged, tag_of, where
+from plate_release.plan import ServicePlan, Target, retagged, tag_of
+from plate_release.planner import where
 from plate_release.values import Key, scalars
 
 _SHA = re.compile(r"[0-9a-f]{40}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from plate_release.charts import ImageKeys, Objects, shared_with
+from plate_release.charts import ImageKeys, Objects
 from plate_release.charts.checks import review, validate
 from plate_release.desk import Desk
 from plate_release.errors import PlanRefused, UsageError
@@ -13,16 +13,16 @@ from plate_release.gitops.tree import RepositoryTree
 from plate_release.images.policy import judge as judge_tag
 from plate_release.model import Ask, Finding
 from plate_release.plan import (
+    Checks,
     Judge,
     Judged,
     Plan,
     RepositoryPlan,
     ServicePlan,
     Target,
-    plan_release,
     tag_of,
-    where,
 )
+from plate_release.planner import plan_release, where
 from plate_release.provenance import offered_digest, registry_word
 from plate_release.result import ServiceResult
 
@@ -34,13 +34,9 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
     """
     targets = desk.targets([ask.service for ask in asks])
     trees = {target.repository: desk.head(target.repository) for target in targets}
+    judge = _accept if rollback else _judge(desk)
     plan = plan_release(
-        list(zip(targets, asks, strict=True)),
-        trees,
-        desk.helm,
-        judge=_accept if rollback else _judge(desk),
-        review=_look,
-        strict=desk.config.release.strict_lint,
+        list(zip(targets, asks, strict=True)), trees, desk.helm, _checks(desk, judge)
     )
     _tell(desk, plan)
     return plan
@@ -48,15 +44,16 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
 
 def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> RepositoryPlan | None:
     """Plan the same on another head; None where nothing is left to do."""
-    wanted = [(s.target, Ask(s.target.service, s.after, s.digest)) for s in part.services]
+    if part.repository is desk.home:
+        desk.move(tree)
+    asks = [Ask(s.target.service, s.after, s.digest) for s in part.services]
+    targets = desk.targets([ask.service for ask in asks])
     found = {s.target.service: s.found for s in part.services}
     plan = plan_release(
-        wanted,
+        list(zip(targets, asks, strict=True)),
         {part.repository: tree},
         desk.helm,
-        judge=lambda target, _, ask: Judged(ask, found=found[target.service]),
-        review=_look,
-        strict=desk.config.release.strict_lint,
+        _checks(desk, lambda target, _, ask: Judged(ask, found=found[target.service])),
     )
     findings = _findings(desk, plan)
     desk.journal.find(*findings)
@@ -89,6 +86,10 @@ def _last_good(desk: Desk, target: Target) -> Ask:
             todo="Name the tag with --to TAG; `plate-release history` shows what there was.",
         )
     return Ask(target.service, good)
+
+
+def _checks(desk: Desk, judge: Judge) -> Checks:
+    return Checks(judge, _look, desk.readers, desk.config.release.strict_lint)
 
 
 def _accept(_target: Target, _keys: ImageKeys, ask: Ask) -> Judged:
@@ -126,12 +127,7 @@ def _look(objects: Objects, kube_version: str) -> tuple[Finding, ...]:
 def _findings(desk: Desk, plan: Plan) -> tuple[Finding, ...]:
     """Return what a reviewer should know, each at the level that the configuration gives it."""
     levels = desk.config.checks
-    shared = (
-        finding
-        for service in plan.services
-        for finding in shared_with(desk.discovery, service.target.manifest, service.file)
-    )
-    found = ((f, levels.get(f.code, f.level)) for f in (*plan.findings, *shared))
+    found = ((f, levels.get(f.code, f.level)) for f in plan.findings)
     return tuple(replace(f, level=level) for f, level in found if level != "off")
 
 
@@ -161,7 +157,7 @@ def _tell(desk: Desk, plan: Plan) -> None:
     desk.journal.result = replace(
         desk.journal.result,
         edits=tuple(edit for service in plan.services for edit in service.edits),
-        diff="".join(service.difference for service in plan.services),
+        diff=plan.difference,
     )
     desk.journal.observer.difference(desk.journal.result.diff)
     for service in everyone:

@@ -1,15 +1,14 @@
-"""From the asked tag to edited bytes, and the proof of what they do in the cluster."""
+"""The proof of what edited files do in the cluster."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from plate_release.charts.difference import NO_NOISE, Difference, Noise, Place, compare, noise_of
-from plate_release.charts.key import ImageKeys, changes
+from plate_release.charts.key import Wanted
 from plate_release.charts.objects import Objects, Rendered, objects_of
 from plate_release.charts.proof import prove, unexplained
 from plate_release.charts.render import OpenChart
-from plate_release.model import Ask, Finding
-from plate_release.values import Spliced, splice
+from plate_release.model import Finding
 
 # How often a chart is rendered to see what differs each time: one random digit of two may be equal.
 _ATTEMPTS = 4
@@ -24,43 +23,52 @@ class ChartChange:
     findings: tuple[Finding, ...]
 
 
-def edited(charts: Iterable[OpenChart], keys: ImageKeys, ask: Ask) -> Spliced:
-    """Edit the values file for `ask`; raises EditRefused."""
-    layers = (layer for chart in charts for layer in chart.inputs.layers)
-    layer = next(one for one in layers if one.editable and one.file == keys.file)
-    return splice(layer.data, changes(keys, ask), file=keys.file)
-
-
 def proven(
     charts: Sequence[OpenChart],
     before: Sequence[Rendered],
-    files: Mapping[str, bytes],
-    keys: ImageKeys,
-    ask: Ask,
+    edited: Sequence[OpenChart],
+    wanted: Sequence[Wanted],
 ) -> ChartChange:
-    """Render with the edited `files`, and prove that just the asked image changes.
+    """Render the edited charts, and prove that just the images change that are wanted.
 
     Where more seems to change, the charts are rendered unchanged again: what differs then too
     (random names, the time) is left out. Raises ChartRefused, NoEffect and PlanRefused with the
     reason.
     """
-    old, new = objects_of(before), objects_of(_rendered(charts, before, files))
-    difference, noise = compare(old, new), NO_NOISE
-    for _ in range(_ATTEMPTS):
-        if not any(unexplained(difference, keys, ask)):
-            break
-        noise = noise_of(old, objects_of(chart.render() for chart in charts), noise)
-        difference = compare(old, new, noise)
-    findings = (*prove(difference, new, keys, ask), *_unstable(noise))
+    new = objects_of(_rendered(charts, before, edited))
+    difference, noise = _compared(charts, objects_of(before), new, wanted)
+    findings = (*prove(difference, new, wanted), *_unstable(noise))
     return ChartChange(difference, new, findings)
 
 
+def changed(charts: Sequence[OpenChart], edited: Sequence[OpenChart]) -> Difference:
+    """Return what the edited charts change, noise left out. Raises ChartRefused."""
+    touched = [old for old, new in zip(charts, edited, strict=True) if new is not old]
+    before = objects_of(chart.render() for chart in touched)
+    after = objects_of(
+        new.render() for old, new in zip(charts, edited, strict=True) if new is not old
+    )
+    return _compared(touched, before, after, ())[0]
+
+
+def _compared(
+    charts: Sequence[OpenChart], old: Objects, new: Objects, wanted: Sequence[Wanted]
+) -> tuple[Difference, Noise]:
+    difference, noise = compare(old, new), NO_NOISE
+    for _ in range(_ATTEMPTS):
+        if not any(unexplained(difference, wanted)):
+            break
+        noise = noise_of(old, objects_of(chart.render() for chart in charts), noise)
+        difference = compare(old, new, noise)
+    return difference, noise
+
+
 def _rendered(
-    charts: Iterable[OpenChart], before: Iterable[Rendered], files: Mapping[str, bytes]
+    charts: Iterable[OpenChart], before: Iterable[Rendered], edited: Iterable[OpenChart]
 ) -> Iterator[Rendered]:
-    """Render those charts anew that read the files."""
-    for chart, old in zip(charts, before, strict=True):
-        yield chart.render(files) if any(map(chart.inputs.reads, files)) else old
+    """Render those charts anew that are edited."""
+    for chart, old, new in zip(charts, before, edited, strict=True):
+        yield old if new is chart else new.render()
 
 
 def _unstable(noise: Noise) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def complaint(
     `names` has the repository's names of the temporary paths in it, `chart` the folder that helm
     calls by the chart's name when it speaks of `NAME/templates/...`.
     """
-    text = _CHATTER.sub("", said[: 2 * _LONGEST]).strip()
+    text = _CHATTER.sub("", said)[: 2 * _LONGEST].strip()
     named = {name.file: name for name in names.values()}
     for path, name in sorted(names.items(), key=lambda item: -len(item[0])):
         text = text.replace(path, name.file or ".")

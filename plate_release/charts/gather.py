@@ -133,7 +133,12 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
         ),
         flags=tuple(_flags(options)),
         dependencies=dependencies,
-        files=frozenset(place.path for place in (*read, *contents, *folders) if place.tree is tree),
+        files=frozenset(
+            path
+            for place in (*read, *contents, *folders)
+            if place.tree is tree
+            for path in (place.path, tree.real(place.path))
+        ),
     )
 
 
@@ -211,7 +216,7 @@ def _layers(
 
 def _file_layer(kind: Literal["chart", "file"], place: Place, content: bytes, ours: Tree) -> Layer:
     if place.tree is ours:
-        return Layer(kind, place.path, content, editable=True)
+        return Layer(kind, place.path, content, real=ours.real(place.path))
     origin = f"{place.tree.repository} at {place.tree.commit[:12]}"
     return Layer(kind, place.path, content, origin=origin)
 

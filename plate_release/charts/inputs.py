@@ -44,19 +44,29 @@ UNKNOWN = Capabilities()
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One set of values; `editable` where its file stands in the repository that we release to.
+    """One set of values.
 
-    `origin` says where else a file stands. What stands inside an Application has the `line` it
-    starts at and its values' `lines`.
+    `real` is the path that its symlinks lead to where it stands in the repository that we release
+    to, else empty; `origin` says where else a file stands. What stands inside an Application has
+    the `line` it starts at and its values' `lines`.
     """
 
     kind: Literal["chart", "file", "values", "valuesObject"]
     file: str
     data: bytes = field(repr=False)
-    editable: bool = False
+    real: str = ""
     origin: str = ""
     line: int = 1
     lines: Mapping[Path, int] = field(default_factory=dict, repr=False)
+
+    def goes_by(self, path: str) -> bool:
+        """Whether a path of our repository names its file."""
+        return path in {self.file, self.real}
+
+    @property
+    def editable(self) -> bool:
+        """Whether its file stands in the repository that we release to."""
+        return bool(self.real)
 
     @property
     def is_default(self) -> bool:
@@ -73,6 +83,10 @@ class Parameter:
     value: str = field(repr=False)
     file: str
     line: int
+
+    def goes_by(self, path: str) -> bool:
+        """Whether a path names its file."""
+        return path == self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +143,13 @@ class ChartInputs:
     files: frozenset[str]
 
     def reads(self, file: str) -> bool:
-        """Whether a file of our repository has a part in what is rendered."""
+        """Whether a file of our repository, by its real path, has a part in what is rendered."""
         return any(file == path or file.startswith(f"{path}/") or not path for path in self.files)
 
     def edited(self, files: Mapping[str, bytes]) -> "ChartInputs":
-        """Return the same inputs with other bytes in the editable files named."""
+        """Return the same inputs with other bytes in the editable files, named by real paths."""
         layers = (
-            replace(layer, data=files[layer.file])
-            if layer.editable and layer.file in files
-            else layer
+            replace(layer, data=files[layer.real]) if layer.real in files else layer
             for layer in self.layers
         )
         return replace(self, layers=tuple(layers))

@@ -60,6 +60,19 @@ class ImageKeys:
         return replace(ask, tag=ask.tag[len(before) : len(ask.tag) - len(behind)] or ask.tag)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the containers of some keys are to run."""
+
+    keys: ImageKeys
+    ask: Ask
+
+    def image(self, container: Container) -> Image:
+        """Return the image that a container of the keys is to run."""
+        tag = self.keys.tag_for(container, self.ask.tag)
+        return Image(split_image(container.image).repository, tag, self.ask.digest)
+
+
 def image_keys(
     charts: Sequence[OpenChart],
     before: Sequence[Rendered],
@@ -94,12 +107,20 @@ def image_keys(
     )
 
 
-def changes(keys: ImageKeys, ask: Ask) -> dict[Key, str]:
+def written(keys: ImageKeys, ask: Ask) -> dict[Key, str]:
     """Return what to write at each key. Pure.
 
     A digest that is given goes to its own key, or behind the tag where the chart has none. One
-    that stands there now never stays beside another tag: without a new one it is cleared.
+    that stands there now never stays beside another tag: without a new one it is cleared. Raises
+    PlanRefused for one digest that several images would have.
     """
+    images = {split_image(container.image).repository for container in keys.containers}
+    if ask.digest and len(images) > 1:
+        raise PlanRefused(
+            f"{ask.digest} cannot be the digest of several images.",
+            why=f"{keys.main} decides {', '.join(sorted(images))}.",
+            todo="Leave the digest out, or give each image a key of its own.",
+        )
     behind = f"@{ask.digest}" if ask.digest and keys.digest is None else ""
     before = keys.values[keys.main]
     start = f"{split_image(before).repository}:" if keys.whole else ""
@@ -120,8 +141,8 @@ def _merged(found: Iterable[Candidate]) -> list[Candidate]:
     """Make one of the candidates that are one value of one file, read by several charts."""
     result: dict[object, Candidate] = {}
     for one in found:
-        shared = isinstance(one.setter, Layer) and one.setter.editable
-        place = (one.setter.file, one.path) if one.setter and shared else len(result)
+        real = one.setter.real if isinstance(one.setter, Layer) else ""
+        place = (real, one.path) if real else len(result)
         known = result.get(place)
         users = {**known.affixes, **one.affixes} if known else one.affixes
         result[place] = replace(known or one, affixes=users)
@@ -133,7 +154,7 @@ def _the_one(
 ) -> Candidate:
     """Choose the only candidate, or the only one that a file of the environment sets."""
     if values_file:
-        found = [one for one in found if one.setter and one.setter.file == values_file]
+        found = [one for one in found if one.setter and one.setter.goes_by(values_file)]
     own = [one for one in found if not (isinstance(one.setter, Layer) and one.setter.is_default)]
     for choice in (found, own):
         if len(choice) == 1:
@@ -189,7 +210,7 @@ def _digest(tag: Candidate, layer: Layer, ask: Ask) -> Candidate | None:
     if not used:
         return None
     inputs = tag.search.chart.inputs
-    if editable(inputs, used[0].path, used[0].setter).file != layer.file:
+    if editable(inputs, used[0].path, used[0].setter).real != layer.real:
         raise PlanRefused(
             f"{tag.key} and its digest {used[0].key} stand in different files.",
             why="The digest that stays would pin the old image.",

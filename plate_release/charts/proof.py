@@ -3,106 +3,118 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from plate_release.charts.difference import Change, Difference
-from plate_release.charts.key import ImageKeys
+from plate_release.charts.key import Wanted
 from plate_release.charts.objects import Objects
-from plate_release.charts.workloads import containers, split_image
+from plate_release.charts.workloads import Container, containers, split_image
 from plate_release.errors import NoEffect, PlanRefused
-from plate_release.model import Ask, Finding, Image
+from plate_release.model import Finding, Image
 
 _HASH = re.compile(r"[0-9a-f]{16,128}")
 _SHOWN = 10
 
 
-def unexplained(difference: Difference, keys: ImageKeys, ask: Ask) -> Iterator[str]:
-    """Give what changes beyond the image, without a reason that lies in it.
+def unexplained(difference: Difference, wanted: Sequence[Wanted]) -> Iterator[str]:
+    """Give what changes beyond the images, without a reason that lies in them.
 
     A value follows the image where it is the same text with the old tag or digest replaced by the
     new one (a version label, a Job's name), or where it is a checksum in metadata.
     """
-    pairs = _pairs(keys, ask)
+    pairs = _pairs(wanted)
     for one in difference.objects:
         if one.before is None or one.after is None:
             yield f"{one}: the object {'appears' if one.before is None else 'goes'}"
             continue
         for change in one.changes:
-            if not (_follows(change, pairs) or _is_asked_image(change, keys, ask)):
+            if not (_follows(change, pairs) or _is_asked_image(change, wanted)):
                 yield f"{one}: {change}"
 
 
-def prove(difference: Difference, after: Objects, keys: ImageKeys, ask: Ask) -> tuple[Finding, ...]:
-    """Check what an edit would do, and return what a reviewer should know.
+def prove(difference: Difference, after: Objects, wanted: Sequence[Wanted]) -> tuple[Finding, ...]:
+    """Check what edits would do to an Application, and return what a reviewer should know.
 
     Raises NoEffect where a container would not run the asked image, PlanRefused where anything
     else would change.
     """
     now = {container.place: container.image for container in containers(after)}
-    for container in keys.containers:
+    for one, container in _of_each(wanted):
         image = now.get(container.place)
-        if image is None:
-            continue  # gone: told below as what nobody asked for
-        tag = keys.tag_for(container, ask.tag)
-        if not _is(split_image(image), tag, ask.digest):
-            repository = split_image(container.image).repository
+        # One that is gone is told below as what nobody asked for.
+        if image is not None and not _is(split_image(image), one.image(container)):
             raise NoEffect(
                 f"the edit has no effect: {container} would run {image}",
-                why=f"Asked was {Image(repository, tag, ask.digest)}.",
+                why=f"Asked was {one.image(container)}.",
                 todo="See which other value or template decides the image.",
             )
-    unasked = list(unexplained(difference, keys, ask))
+    unasked = list(unexplained(difference, wanted))
     if unasked:
         more = [f"and {len(unasked) - _SHOWN} more"] if len(unasked) > _SHOWN else []
         raise PlanRefused(
-            f"The edit of {keys.main} would change more than the image.",
+            f"{_edits(wanted)} would change more than the image.",
             why="\n".join(unasked[:_SHOWN] + more),
             todo="Release what nobody asked for by a commit of its own first.",
         )
-    return tuple(_findings(after, keys, ask))
+    return tuple(_findings(after, wanted))
 
 
-def _findings(after: Objects, keys: ImageKeys, ask: Ask) -> Iterator[Finding]:
-    if keys.image.digest and not ask.digest:
-        text = f"{keys.main}: the pinned digest is removed, since none is known for {ask.tag}."
-        yield Finding("warning", "digest-dropped", text)
-    ours = sorted({split_image(container.image).repository for container in keys.containers})
-    if len(ours) > 1:
-        text = f"{keys.main} decides the tag of several images: {', '.join(ours)}."
-        yield Finding("info", "several-images", text)
+def _of_each(wanted: Iterable[Wanted]) -> Iterator[tuple[Wanted, Container]]:
+    yield from ((one, container) for one in wanted for container in one.keys.containers)
+
+
+def _edits(wanted: Sequence[Wanted]) -> str:
+    keys = [str(one.keys.main) for one in wanted]
+    return f"The edit{'s' if len(keys) > 1 else ''} of {' and '.join(keys) or 'other services'}"
+
+
+def _findings(after: Objects, wanted: Sequence[Wanted]) -> Iterator[Finding]:
+    all_ours: set[str] = set()
+    for one in wanted:
+        keys, ask = one.keys, one.ask
+        if keys.image.digest and not ask.digest:
+            text = f"{keys.main}: the pinned digest is removed, since none is known for {ask.tag}."
+            yield Finding("warning", "digest-dropped", text)
+        ours = {split_image(container.image).repository for container in keys.containers}
+        if len(ours) > 1:
+            text = f"{keys.main} decides the tag of several images: {', '.join(sorted(ours))}."
+            yield Finding("info", "several-images", text)
+        all_ours |= ours
     for container in containers(after):
         image = split_image(container.image)
-        if image.repository in ours and not _is_asked(image, keys, ask):
+        if image.repository in all_ours and not _is_asked(image, wanted):
             text = f"{container} stays at {container.image}."
             yield Finding("warning", "image-left-behind", text)
 
 
-def _is_asked_image(change: Change, keys: ImageKeys, ask: Ask) -> bool:
+def _is_asked_image(change: Change, wanted: Sequence[Wanted]) -> bool:
     if change.path[-1] != "image" or not isinstance(change.before, str):
         return False
     old, new = split_image(change.before), split_image(str(change.after))
-    return old.repository == new.repository and _is_asked(new, keys, ask)
+    return old.repository == new.repository and _is_asked(new, wanted)
 
 
-def _is_asked(image: Image, keys: ImageKeys, ask: Ask) -> bool:
+def _is_asked(image: Image, wanted: Sequence[Wanted]) -> bool:
     """Whether an image is what some container is to run then."""
-    return any(_is(image, keys.tag_for(one, ask.tag), ask.digest) for one in keys.containers)
+    return any(_is(image, one.image(container)) for one, container in _of_each(wanted))
 
 
-def _is(image: Image, tag: str, digest: str | None) -> bool:
-    if digest:
-        return image.digest == digest and image.tag in {tag, None}
-    return image.tag == tag and image.digest is None
+def _is(image: Image, asked: Image) -> bool:
+    """Whether the tag and the digest are as asked; beside a digest the tag may be left out."""
+    if asked.digest:
+        return image.digest == asked.digest and image.tag in {asked.tag, None}
+    return image.tag == asked.tag and image.digest is None
 
 
-def _pairs(keys: ImageKeys, ask: Ask) -> list[tuple[str, str]]:
+def _pairs(wanted: Sequence[Wanted]) -> list[tuple[str, str]]:
     """Return the texts that may stand for each other, the longest first."""
     shifts = {
-        (split_image(one.image), Image("", keys.tag_for(one, ask.tag), ask.digest))
-        for one in keys.containers
+        (split_image(container.image), replace(one.image(container), repository=""))
+        for one, container in _of_each(wanted)
     }
-    if not keys.whole:
+    for keys, ask in ((one.keys, one.ask) for one in wanted if not one.keys.whole):
         shifts.add((Image("", keys.values[keys.main] or None), Image("", ask.tag, ask.digest)))
     pairs = {pair for shift in shifts for pair in _pairs_of(*shift)}
     pairs |= {(_base64(one), _base64(other)) for one, other in pairs}

@@ -42,34 +42,39 @@ def open_charts(helm: Helm, inputs: Sequence[ChartInputs]) -> Iterator[tuple["Op
 
 @dataclass(frozen=True, slots=True)
 class OpenChart:
-    """A chart laid out on disk, ready to be rendered with changed files."""
+    """A chart laid out on disk, ready to be rendered, or to be edited first."""
 
     helm: Helm
     inputs: ChartInputs
     home: Path
     folder: Path
 
-    def render(
-        self, files: Mapping[str, bytes] | None = None, *, values: Mapping[str, Any] | None = None
-    ) -> Rendered:
-        """Render with other bytes in the `files` named, or with `values` alone, whatever else says.
+    def edited(self, files: Mapping[str, bytes]) -> "OpenChart":
+        """Lay the chart out with other bytes in `files`, by their real paths.
+
+        One that reads none of them is returned as it is.
+        """
+        if not any(map(self.inputs.reads, files)):
+            return self
+        return replace(self, inputs=self.inputs.edited(files), folder=self._with(files))
+
+    def render(self, values: Mapping[str, Any] | None = None) -> Rendered:
+        """Render, or try out what it would be with `values` alone.
 
         Raises ChartRefused with helm's own message, files named as in the repository.
         """
         chart = "" if self.inputs.remote else self.inputs.chart
-        with self._ran("template", files or {}, values, []) as run:
+        with self._ran("template", values, []) as run:
             if run.done.returncode:
                 raise self._refused(run)
             return read_rendered(run.done.stdout, chart, self.inputs.source)
 
-    def lint(
-        self, files: Mapping[str, bytes] | None = None, *, strict: bool = False
-    ) -> tuple[Finding, ...]:
+    def lint(self, *, strict: bool = False) -> tuple[Finding, ...]:
         """Return what `helm lint` warns of or fails for: Argo CD does not ask it.
 
         With `strict`, any of it raises ChartRefused.
         """
-        with self._ran("lint", files or {}, None, ["--strict"] if strict else []) as run:
+        with self._ran("lint", None, ["--strict"] if strict else []) as run:
             if "unknown flag" in run.done.stderr:
                 raise self._refused(run)
             chart = "" if self.inputs.remote else self.inputs.chart
@@ -81,35 +86,32 @@ class OpenChart:
 
     @contextmanager
     def _ran(
-        self,
-        command: str,
-        files: Mapping[str, bytes],
-        values: Mapping[str, Any] | None,
-        flags: list[str],
+        self, command: str, values: Mapping[str, Any] | None, flags: list[str]
     ) -> "Iterator[_Run]":
         """Run helm, and keep what it was given until its answer is read."""
-        inputs = self.inputs.edited(files)
+        inputs, folder = self.inputs, self.folder
         if values is not None:
             # What is tried out need not be what a schema allows.
             more = (*inputs.flags, SKIP_SCHEMA)
             inputs = replace(inputs, parameters=(), flags=more)
         with tempfile.TemporaryDirectory(dir=self.home) as name:
             scratch = Path(name)
-            folder = self._changed(files, scratch)
             names = _written(inputs, scratch, values)
             arguments = [command, *_arguments(command, inputs, folder, scratch, names), *flags]
             done = self.helm.run(arguments, self.home)
             known = {str(path): name for path, name in names.items()}
             yield _Run(command, inputs, done, known | {str(folder): Name(inputs.chart)}, self.home)
 
-    def _changed(self, files: Mapping[str, bytes], scratch: Path) -> Path:
+    def _with(self, files: Mapping[str, bytes]) -> Path:
         """Return the chart's folder, a copy of it where the files change it."""
         start = f"{self.inputs.chart}/" if self.inputs.chart else ""
-        touched = {name: data for name, data in files.items() if name.startswith(start)}
+        layers = (one for one in self.inputs.layers if one.real in files)
+        known = {**files, **{layer.file: files[layer.real] for layer in layers}}
+        touched = {name: data for name, data in known.items() if name.startswith(start)}
         if not touched or not self.inputs.ours:
             return self.folder
         # Its name must stay: helm lint compares it with the chart's.
-        copy = scratch / "chart" / self.folder.name
+        copy = Path(tempfile.mkdtemp(dir=self.home)) / self.folder.name
         shutil.copytree(self.folder, copy, symlinks=True, copy_function=os.link)
         for name, data in touched.items():
             file = copy / name.removeprefix(start)

@@ -1,52 +1,48 @@
-"""Which other Applications read the file that a release edits. Pure."""
+"""Which other Applications may read a file that a release edits."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 
-from plate_release.application import Source, same_repository
-from plate_release.charts.discover import Discovery, Manifest
-from plate_release.charts.valuefiles import inside
+from plate_release.application import HelmOptions, Source, same_repository
+from plate_release.charts.discover import Manifest
+from plate_release.charts.environment import substitute_path, variables_of
+from plate_release.charts.valuefiles import Place, Roots, glob_root, inside, is_glob
 from plate_release.errors import PlanRefused
-from plate_release.model import Finding
+from plate_release.model import Tree
 
 
-def shared_with(discovery: Discovery, manifest: Manifest, file: str) -> tuple[Finding, ...]:
-    """Warn of every other Application in git that will change with `file`.
+def may_read(manifest: Manifest, url: str, branch: str, tree: Tree, files: Collection[str]) -> bool:
+    """Whether an Application names one of the files, or a glob that could match it.
 
-    What a glob or a file parameter reads is not seen.
+    `tree` is the head of `branch` of the repository at `url`, `files` are real paths in it.
     """
-    urls = [source.repo_url for source in manifest.application.spec.all_sources]
-    readers = [
-        other.name
-        for other in discovery.manifests
-        if other.name != manifest.name and file in set(_files(other, urls))
+    ours = [
+        source
+        for source in manifest.application.spec.all_sources
+        if same_repository(source.repo_url, url) and source.follows(branch)
     ]
-    if not readers:
-        return ()
-    text = f"{file} is read by {', '.join(readers)} too: they change with {manifest.name}."
-    return (Finding("warning", "shared-values", text),)
+    return any(_means(path, tree, files) for path in _named(manifest, ours, tree))
 
 
-def _files(manifest: Manifest, urls: list[str]) -> Iterator[str]:
-    """Give the values files that an Application reads in the repositories named."""
-    found = manifest.application.spec.all_sources
-    refs = {source.ref: source for source in found if source.ref}
-    for source in found:
-        if _is_in(source, urls) and source.path:
-            yield from _resolved(source.path, "values.yaml")
-        for name in source.helm.value_files if source.helm else ():
-            ref, slash, rest = name.removeprefix("$").partition("/")
-            if name.startswith("$") and ref in refs and _is_in(refs[ref], urls):
-                yield from _resolved("", slash + rest)
-            elif not name.startswith("$") and _is_in(source, urls):
-                yield from _resolved(source.path, name)
+def _means(path: str, tree: Tree, files: Collection[str]) -> bool:
+    if not is_glob(path):
+        return tree.real(path) in files
+    root = tree.real(glob_root(path))
+    return any(not root or file.startswith(f"{root}/") for file in files)
 
 
-def _is_in(source: Source, urls: list[str]) -> bool:
-    return not source.is_remote and any(same_repository(source.repo_url, url) for url in urls)
-
-
-def _resolved(folder: str, name: str) -> Iterator[str]:
-    try:
-        yield inside(folder, name)
-    except PlanRefused:
-        return  # its own plan would be refused
+def _named(manifest: Manifest, ours: Collection[Source], tree: Tree) -> Iterator[str]:
+    """Give the paths in the tree that the Application takes values from."""
+    sources = manifest.application.spec.all_sources
+    refs = {source.ref: tree for source in ours if source.ref}
+    for source in sources:
+        options, variables = source.helm or HelmOptions(), variables_of(manifest, source, tree)
+        # What cannot be resolved would refuse the Application's own plan.
+        with suppress(PlanRefused):
+            own = Place(tree, inside("", source.path)) if source in ours and source.path else None
+            if own:
+                yield inside(own.path, "values.yaml")
+            for name in (*options.value_files, *(one.path for one in options.file_parameters)):
+                path = substitute_path(name, variables, {one.ref for one in sources})
+                with suppress(PlanRefused):
+                    yield Roots(own, refs).resolve(path).path

@@ -91,59 +91,73 @@ class RepositoryTree:
                 raise PlanRefused(f"The symbolic links in {path} lead in a circle.")
         return Place("/".join(names), trail[-1])
 
+    def real(self, path: str) -> str:
+        """Return the path that `path` leads to, `path` itself where nothing is there.
+
+        Raises as `locate` does.
+        """
+        place = self.locate(path)
+        return place.path if place else path
+
     def export(self, folder: str, into: Path) -> None:
         """Write `folder` below `into` (as `into/folder/...`).
 
-        A symlink inside the folder stays one; one to a file elsewhere in the repository becomes
-        that file's copy. Raises PlanRefused for one that leaves the repository or leads to a
-        folder elsewhere, FileNotFoundError where there is no such folder, RepositoryUnavailable
-        where it cannot be written.
+        A symlink inside the folder stays one; one to elsewhere in the repository becomes a copy.
+        Raises PlanRefused for one that leaves the repository or leads in a circle,
+        FileNotFoundError where there is no such folder, RepositoryUnavailable where it cannot be
+        written.
         """
-        entries = dict(self._walk(folder))
-        if not entries:
+        if self._directory(folder) is None:
             raise FileNotFoundError(f"{folder} is not a folder of {self.repository}")
-        contents = self.blobs(e.oid for e in entries.values() if e.kind is not EntryKind.SUBMODULE)
         try:
-            for path, entry in entries.items():
-                self._export_one(folder, path, entry, contents.get(entry.oid, b""), into / path)
+            self._export(folder, into / folder, ())
         except OSError as error:
             raise no_room(error) from error
 
-    def _export_one(
-        self, folder: str, path: str, entry: TreeEntry, content: bytes, target: Path
-    ) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        match entry.kind:
-            case EntryKind.SYMLINK:
-                self._export_link(folder, path, content, target)
-            case EntryKind.SUBMODULE:
-                target.mkdir()
-            case kind:
-                target.write_bytes(content)
-                target.chmod(0o755 if kind is EntryKind.EXECUTABLE else 0o644)
+    def _export(self, folder: str, into: Path, above: tuple[str, ...]) -> None:
+        """Write a folder as `into`; `above` are the folders whose copy it becomes a part of."""
+        root = self.real(folder)
+        entries = dict(self._walk(root))
+        contents = self.blobs(e.oid for e in entries.values() if e.kind is not EntryKind.SUBMODULE)
+        start = len(root) + 1 if root else 0
+        for parent in {into / path[start:].rpartition("/")[0] for path in entries}:
+            parent.mkdir(parents=True, exist_ok=True)
+        for path, entry in entries.items():
+            target = into / path[start:]
+            match entry.kind:
+                case EntryKind.SYMLINK:
+                    link = contents[entry.oid].decode(errors="surrogateescape")
+                    self._export_link(path, link, target, (*above, root))
+                case EntryKind.SUBMODULE:
+                    target.mkdir()
+                case kind:
+                    target.write_bytes(contents[entry.oid])
+                    target.chmod(0o755 if kind is EntryKind.EXECUTABLE else 0o644)
 
-    def _export_link(self, folder: str, path: str, link: bytes, target: Path) -> None:
+    def _export_link(self, path: str, link: str, target: Path, roots: tuple[str, ...]) -> None:
         place = self.locate(path)
-        root = "/".join(reversed(_steps(folder, folder)))
         if place is None:
             # A dangling link is left out: on disk it might lead somewhere after all.
             return
-        if not root or f"{place.path}/".startswith(f"{root}/"):
-            target.symlink_to(link.decode(errors="surrogateescape"))
+        if _is_below(place.path, roots[-1]):
+            target.symlink_to(link)
         elif place.entry.kind is EntryKind.DIRECTORY:
-            raise PlanRefused(
-                f"The symbolic link {path} leads to the folder {place.path}, outside {folder}.",
-                todo="Copy what the chart needs into its folder.",
-            )
+            if any(_is_below(root, place.path) for root in roots):
+                raise PlanRefused(f"The symbolic link {path} leads in a circle.")
+            self._export(place.path, target, roots)
         else:
             target.write_bytes(self._blob(place.entry))
+
+    def _directory(self, folder: str) -> Place | None:
+        place = self.locate(folder)
+        return place if place and place.entry.kind is EntryKind.DIRECTORY else None
 
     def _blob(self, entry: TreeEntry) -> bytes:
         return self.blobs([entry.oid])[entry.oid]
 
     def _walk(self, folder: str) -> Iterator[tuple[str, TreeEntry]]:
-        place = self.locate(folder)
-        if place is None or place.entry.kind is not EntryKind.DIRECTORY:
+        place = self._directory(folder)
+        if place is None:
             return
         # Paths are named as asked for, though a link may have led there.
         prefix = "/".join(reversed(_steps(folder, folder)))
@@ -162,6 +176,10 @@ def _steps(target: str, asked: str) -> list[str]:
     if PurePosixPath(target).is_absolute():
         raise PlanRefused(f"{asked} leaves the repository.", why=f"It leads to {target!r}.")
     return [part for part in reversed(target.split("/")) if part not in ("", ".")]
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return not folder or f"{path}/".startswith(f"{folder}/")
 
 
 def _leave(trail: list[TreeEntry], names: list[str], asked: str) -> None:

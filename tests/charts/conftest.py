@@ -49,6 +49,10 @@ class DirectoryTree:
             raise PlanRefused(f"{path} leaves the repository.")
         return real.read_bytes()
 
+    def real(self, path: str) -> str:
+        real = os.path.relpath((self.root / path).resolve(), self.root.resolve())
+        return "" if real == "." else real
+
     def read_many(self, paths: list[str]) -> Mapping[str, bytes]:
         return {path: self.read(path) for path in paths if (self.root / path).is_file()}
 

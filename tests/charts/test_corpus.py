@@ -15,17 +15,18 @@ from plate_release.charts import (
     ChartChange,
     Helm,
     Manifest,
+    Wanted,
     chart_inputs,
     containers,
-    edited,
     image_keys,
     objects_of,
     open_charts,
     proven,
+    written,
 )
 from plate_release.errors import ChartRefused, EditRefused, NoEffect, PlanRefused
 from plate_release.model import Ask, Edit, Tree
-from plate_release.values import Key
+from plate_release.values import Key, splice
 
 from .conftest import CORPUS, REPOSITORY, DirectoryTree, opened, shop
 
@@ -270,8 +271,11 @@ def planned(
         key = Key.parse(tag_key) if tag_key else None
         keys = image_keys(charts, before, ask, key, values_file)
         ask = keys.meant(ask)
-        edit = edited(charts, keys, ask)
-        change = proven(charts, before, {keys.file: edit.data}, keys, ask)
+        edit = splice(tree.read(keys.file), written(keys, ask), file=keys.file)
+        files = {tree.real(keys.file): edit.data}
+        change = proven(
+            charts, before, [chart.edited(files) for chart in charts], [Wanted(keys, ask)]
+        )
         was = {one.place: one.image for one in containers(objects_of(before))}
         images = (c.image for c in containers(change.after) if was[c.place] != c.image)
         return Planned(tuple(images), keys.file, edit.data, edit.edits, change)

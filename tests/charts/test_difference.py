@@ -7,7 +7,8 @@ import pytest
 
 from plate_release.charts import Objects, compare, containers
 from plate_release.charts.difference import NO_NOISE, Noise, noise_of
-from plate_release.charts.key import ImageKeys, changes
+from plate_release.charts.key import ImageKeys, Wanted
+from plate_release.charts.key import written as to_write
 from plate_release.charts.proof import prove
 from plate_release.charts.workloads import split_image
 from plate_release.errors import NoEffect, PlanRefused
@@ -141,7 +142,7 @@ def test_kubectl_s_copy_of_a_secret_is_hidden_too() -> None:
 def test_a_secret_in_an_unasked_change_is_not_told() -> None:
     before, after = rendered(pod("s:1"), secret("hunter2")), rendered(pod("s:2"), secret("other"))
     with pytest.raises(PlanRefused) as caught:
-        prove(compare(before, after), after, keys_of(before), Ask("shop", "2"))
+        prove(compare(before, after), after, [Wanted(keys_of(before), Ask("shop", "2"))])
     assert "Secret shop: stringData.password: a secret value changes" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
@@ -260,14 +261,16 @@ UNASKED = [
 @pytest.mark.parametrize(("old", "new"), FOLLOWS)
 def test_what_follows_the_tag_is_asked(old: dict[str, str], new: dict[str, str]) -> None:
     before, after = rendered(pod("shop:1.4.2", **old)), rendered(pod("shop:1.5.0", **new))
-    assert prove(compare(before, after), after, keys_of(before), Ask("shop", "1.5.0")) == ()
+    assert (
+        prove(compare(before, after), after, [Wanted(keys_of(before), Ask("shop", "1.5.0"))]) == ()
+    )
 
 
 @pytest.mark.parametrize(("old", "new"), UNASKED)
 def test_anything_else_is_refused(old: dict[str, str], new: dict[str, str]) -> None:
     before, after = rendered(pod("shop:1.4.2", **old)), rendered(pod("shop:1.5.0", **new))
     with pytest.raises(PlanRefused, match=r"would change more than the image") as caught:
-        prove(compare(before, after), after, keys_of(before), Ask("shop", "1.5.0"))
+        prove(compare(before, after), after, [Wanted(keys_of(before), Ask("shop", "1.5.0"))])
     assert f"Pod shop: metadata.annotations.{next(iter(new))}: " in caught.value.why
 
 
@@ -277,7 +280,7 @@ def test_an_object_that_appears_or_goes_is_refused(*, appears: bool) -> None:
     before = rendered(*(part.replace("shop:2", "shop:1") for part in (less if appears else more)))
     after = rendered(*(more if appears else less))
     with pytest.raises(PlanRefused, match="ConfigMap shop: the object"):
-        prove(compare(before, after), after, keys_of(before), Ask("shop", "2"))
+        prove(compare(before, after), after, [Wanted(keys_of(before), Ask("shop", "2"))])
 
 
 @pytest.mark.parametrize(
@@ -293,7 +296,7 @@ def test_an_object_that_appears_or_goes_is_refused(*, appears: bool) -> None:
 def test_a_container_without_the_asked_image_is_no_effect(image: str, ask: Ask) -> None:
     before, after = rendered(pod("shop:1")), rendered(pod(image))
     with pytest.raises(NoEffect, match=f"container shop would run {image}"):
-        prove(compare(before, after), after, keys_of(before), ask)
+        prove(compare(before, after), after, [Wanted(keys_of(before), ask)])
 
 
 @pytest.mark.parametrize(
@@ -327,4 +330,4 @@ def test_what_is_written_at_each_key(
         containers=(),
         values=values,
     )
-    assert {str(key): text for key, text in changes(found, ask).items()} == written
+    assert {str(key): text for key, text in to_write(found, ask).items()} == written

@@ -145,7 +145,7 @@ def test_the_edited_file_is_seen_by_the_chart_itself(
     template = '# {{ .Files.Get "values-prod.yaml" | fail }}\n'
     tree = layout("pair", {"chart/templates/echo.yaml": template})
     with opened(helm, tree) as chart, pytest.raises(ChartRefused, match=r"tag: new"):
-        chart.render({"chart/values-prod.yaml": b"image: {tag: new}\n"})
+        chart.edited({"chart/values-prod.yaml": b"image: {tag: new}\n"}).render()
 
 
 def test_lint_gives_its_warnings_or_fails(helm: Helm, layout: Callable[..., DirectoryTree]) -> None:

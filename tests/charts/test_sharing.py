@@ -1,61 +1,74 @@
-"""Whom an edit reaches besides the service that is released."""
+"""Which Applications may be reached by an edit besides the one that is released."""
 
 from pathlib import Path
 
 import pytest
 
-from plate_release.charts import applications, find, shared_with
+from plate_release.charts import applications, find, may_read
 
 from .conftest import REPOSITORY, DirectoryTree
 
 APPLICATION = """\
 apiVersion: argoproj.io/v1alpha1
 kind: Application
-metadata: {{name: {name}}}
+metadata: {{name: shop-eu}}
 spec:
   sources:
     - repoURL: {repository}
       path: chart
-      helm: {{valueFiles: [{files}]}}
-    - {{repoURL: "{repository}", ref: values}}
+      targetRevision: {revision}
+      helm: {{valueFiles: ["{file}"], fileParameters: [{{name: a, path: a.txt}}]}}
+    - {{repoURL: "{repository}", ref: values, targetRevision: {revision}}}
 """
+EDITED = "chart/values-prod.yaml"
 
 
 @pytest.mark.parametrize(
-    ("files", "repository", "shared"),
+    ("file", "edited", "reads"),
     [
-        ("values-prod.yaml", REPOSITORY, True),
-        ("/chart/values-prod.yaml", REPOSITORY, True),
-        ("../chart/values-prod.yaml", REPOSITORY, True),
-        ("$values/chart/values-prod.yaml", "git@git.example.com:plate/platform.git", True),
-        ("values-dev.yaml", REPOSITORY, False),
-        ("../../values-prod.yaml", REPOSITORY, False),
-        ("values-prod.yaml", "https://git.example.com/other.git", False),
+        ("values-prod.yaml", EDITED, True),
+        ("/chart/values-prod.yaml", EDITED, True),
+        ("../chart/values-prod.yaml", EDITED, True),
+        ("$values/chart/values-prod.yaml", EDITED, True),
+        ("values-*.yaml", EDITED, True),
+        ("$values/**/values-prod.yaml", EDITED, True),
+        ("link.yaml", EDITED, True),
+        ("values-dev.yaml", EDITED, False),
+        ("../other/*.yaml", EDITED, False),
+        ("../../values-prod.yaml", EDITED, False),
+        ("values-dev.yaml", "chart/values.yaml", True),
+        ("values-dev.yaml", "chart/a.txt", True),
     ],
 )
-def test_another_application_reads_the_file(
-    tmp_path: Path, files: str, repository: str, *, shared: bool
+def test_an_application_that_names_the_file_reads_it(
+    tmp_path: Path, file: str, edited: str, *, reads: bool
 ) -> None:
-    for name, read, url in [
-        ("shop-prod", "values-prod.yaml", REPOSITORY),
-        ("shop-eu", files, repository),
-    ]:
-        text = APPLICATION.format(name=name, files=read, repository=url)
-        (tmp_path / f"{name}.yaml").write_text(text)
-    found = applications(DirectoryTree(tmp_path), "")
-    manifest = find(found, "shop-prod")
-    assert manifest is not None
-    findings = shared_with(found, manifest, "chart/values-prod.yaml")
-    assert [finding.code for finding in findings] == (["shared-values"] if shared else [])
-    assert all("shop-eu" in finding.message for finding in findings)
+    (tmp_path / "chart").mkdir()
+    (tmp_path / EDITED).touch()
+    (tmp_path / "chart" / "link.yaml").symlink_to("values-prod.yaml")
+    text = APPLICATION.format(file=file, repository=REPOSITORY, revision="main")
+    (tmp_path / "shop-eu.yaml").write_text(text)
+    tree = DirectoryTree(tmp_path)
+    manifest = find(applications(tree, ""), "shop-eu")
+    assert manifest
+    assert may_read(manifest, REPOSITORY, "main", tree, {edited}) is reads
 
 
-def test_the_charts_own_values_are_read_by_all_that_use_it(tmp_path: Path) -> None:
-    for name in ("shop-prod", "shop-dev"):
-        text = APPLICATION.format(name=name, files=f"{name}.yaml", repository=REPOSITORY)
-        (tmp_path / f"{name}.yaml").write_text(text)
-    found = applications(DirectoryTree(tmp_path), "")
-    manifest = find(found, "shop-prod")
-    assert manifest is not None
-    (finding,) = shared_with(found, manifest, "chart/values.yaml")
-    assert "read by shop-dev too" in finding.message
+@pytest.mark.parametrize(
+    ("repository", "revision", "reads"),
+    [
+        ("git@git.example.com:plate/platform.git", "main", True),
+        (REPOSITORY, "HEAD", True),
+        (REPOSITORY, "v1.2.3", False),
+        ("https://git.example.com/other.git", "main", False),
+    ],
+)
+def test_only_what_follows_the_branch_of_the_repository_counts(
+    tmp_path: Path, repository: str, revision: str, *, reads: bool
+) -> None:
+    text = APPLICATION.format(file="values-prod.yaml", repository=repository, revision=revision)
+    (tmp_path / "shop-eu.yaml").write_text(text)
+    tree = DirectoryTree(tmp_path)
+    manifest = find(applications(tree, ""), "shop-eu")
+    assert manifest
+    assert may_read(manifest, REPOSITORY, "main", tree, {EDITED}) is reads

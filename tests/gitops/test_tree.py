@@ -118,13 +118,37 @@ def test_a_folder_is_exported_as_git_would_check_it_out(
         repository.head().export("nowhere", out)
 
 
-def test_a_link_to_a_folder_elsewhere_is_not_exported(
+def test_a_link_to_a_folder_elsewhere_becomes_its_copy(
     repository: Repository, origin: Origin, tmp_path: Path
 ) -> None:
-    link(origin, "chart/templates", "../charts")
+    link(origin, "deep/er/chart/charts/common", "../../../../common")
+    link(origin, "current", "deep/er/chart")
+    link(origin, "common/more", "../charts/a")
+    link(origin, "common/again", "more/values.yaml")
+    origin.write({"common/Chart.yaml": "name: common\n", "deep/er/chart/Chart.yaml": "name: c\n"})
+    tree = repository.head()
+    tree.export("current", tmp_path)
+    vendored = tmp_path / "current/charts/common"
+    assert (vendored / "Chart.yaml").read_text() == "name: common\n"
+    assert (vendored / "more/values.yaml").read_text() == "tag: 1.0.a\n"
+    assert (vendored / "again").read_text() == "tag: 1.0.a\n"
+    assert tree.real("current/charts/common/again") == "charts/a/values.yaml"
+    assert tree.real("nowhere/at/all") == "nowhere/at/all"
+
+
+@pytest.mark.parametrize("target", ["..", "../../..", "../../../other"])
+def test_links_to_folders_that_lead_in_a_circle_are_refused(
+    repository: Repository, origin: Origin, tmp_path: Path, target: str
+) -> None:
+    link(origin, "deep/chart/templates/link", target)
+    link(origin, "other/back", "../deep/chart")
     origin.write({})
-    with pytest.raises(PlanRefused, match="outside chart"):
-        repository.head().export("chart", tmp_path / "out")
+    if target == "..":
+        repository.head().export("deep/chart", tmp_path)  # stays inside: helm will see to it
+        assert (tmp_path / "deep/chart/templates/link").readlink() == Path("..")
+        return
+    with pytest.raises(PlanRefused, match="leads in a circle"):
+        repository.head().export("deep/chart", tmp_path)
 
 
 def test_a_forged_tree_cannot_lead_out_of_the_folder(

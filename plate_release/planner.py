@@ -1,0 +1,297 @@
+"""Plan a release: what it writes, what that changes when charts are rendered. Reads only."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+
+from plate_release.charts import (
+    Helm,
+    ImageKeys,
+    Objects,
+    OpenChart,
+    Rendered,
+    Wanted,
+    changed,
+    chart_inputs,
+    containers,
+    files_of,
+    image_keys,
+    immutable,
+    objects_of,
+    open_charts,
+    proven,
+    written,
+)
+from plate_release.errors import ReleaseError
+from plate_release.gitops.repository import Repository
+from plate_release.gitops.tree import RepositoryTree
+from plate_release.model import Ask, Edit, Finding
+from plate_release.plan import (
+    Checks,
+    Judge,
+    Plan,
+    RepositoryPlan,
+    ServicePlan,
+    Target,
+    spliced,
+    tag_of,
+)
+
+Charts = tuple[OpenChart, ...]
+
+_SHOWN = 5  # changes of an Application that is not released
+
+
+def plan_release(
+    asked: Sequence[tuple[Target, Ask]],
+    trees: Mapping[Repository, RepositoryTree],
+    helm: Helm,
+    checks: Checks,
+) -> Plan:
+    """Plan what brings each target to its tag, on the trees given.
+
+    Each Application is rendered with all edits of the release, and so is every other one that reads
+    an edited file. They are planned side by side. Raises PlanRefused, of the kind that says why.
+    """
+    targets = {target.application: target for target, _ in asked}
+    _bring(targets.values(), trees)
+    with (
+        ExitStack() as stack,
+        ThreadPoolExecutor(max_workers=4) as pool,
+        ThreadPoolExecutor(max_workers=4) as lints,
+    ):
+        charts = [stack.enter_context(_open(target, trees, helm)) for target in targets.values()]
+        applications = dict(zip(targets, pool.map(_Application.of, charts), strict=True))
+
+        def draft(pair: tuple[Target, Ask]) -> _Draft:
+            return applications[pair[0].application].draft(*pair, checks.judge)
+
+        def effect(name: str) -> _Effect:
+            wanted = [one.wanted for one in drafts if one.target.application == name and one.edits]
+            changed_files = files[targets[name].repository]
+            return applications[name].effect(wanted, changed_files, checks, lints)
+
+        drafts, files = _with_edits(list(pool.map(draft, asked)), trees)
+        effects = dict(zip(targets, pool.map(effect, targets), strict=True))
+        others = [
+            pool.submit(_reader, target, trees, helm, names)
+            for repository, names in files.items()
+            for target in (checks.readers(repository, names) if names else ())
+            if target.application not in targets
+        ]
+        findings = [finding for job in others for finding in job.result()]
+    return _plan(drafts, effects, trees, findings)
+
+
+def where(target: Target, tree: RepositoryTree, helm: Helm) -> ServicePlan:
+    """Return where the service's tag stands on `tree` and which images run because of it."""
+    trees = {target.repository: tree}
+    _bring([target], trees)
+    with _open(target, trees, helm) as charts:
+        application = _Application.of(charts)
+        return application.now(target, application.keys(target, Ask(target.service, "")))
+
+
+def _bring(targets: Iterable[Target], trees: Mapping[Repository, RepositoryTree]) -> None:
+    """Fetch what will be read of each repository, in one round trip."""
+    wanted: dict[Repository, set[str]] = {}
+    for target in targets:
+        tree = trees[target.repository]
+        wanted.setdefault(target.repository, set()).update(files_of(target.manifest, tree))
+    for repository, paths in wanted.items():
+        trees[repository].read_many(sorted(paths))
+
+
+def _open(
+    target: Target, trees: Mapping[Repository, RepositoryTree], helm: Helm
+) -> AbstractContextManager[Charts]:
+    inputs = chart_inputs(
+        target.manifest,
+        trees[target.repository],
+        capabilities=target.capabilities,
+        others=target.others,
+    )
+    return open_charts(helm, inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What is to be written for a service, and how each file of it is spliced."""
+
+    plan: ServicePlan
+    now: ServicePlan
+    wanted: Wanted
+    findings: tuple[Finding, ...]
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def target(self) -> Target:
+        return self.plan.target
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """What an Application renders then, how that differs, and what is to be known of it."""
+
+    after: Objects
+    difference: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Application:
+    """An Application's charts, and what they render now."""
+
+    charts: Charts
+    before: tuple[Rendered, ...]
+
+    @classmethod
+    def of(cls, charts: Charts) -> "_Application":
+        return cls(charts, tuple(chart.render() for chart in charts))
+
+    def keys(self, target: Target, ask: Ask) -> ImageKeys:
+        return image_keys(self.charts, self.before, ask, target.tag_key, target.values_file)
+
+    def now(self, target: Target, keys: ImageKeys) -> ServicePlan:
+        images = _images(container.image for container in keys.containers)
+        tag = tag_of(keys.values[keys.main])
+        read = {file for chart in self.charts for file in chart.inputs.files}
+        said = {target.manifest.file, target.configured} - {""}
+        return ServicePlan(
+            target=target,
+            file=keys.file,
+            key=str(keys.main),
+            before=tag,
+            after=tag,
+            changes=keys.values,
+            edits=(),
+            images=images,
+            images_before=images,
+            objects=objects_of(self.before),
+            depends=tuple(sorted(read | said)),
+        )
+
+    def draft(self, target: Target, ask: Ask, judge: Judge) -> _Draft:
+        keys = self.keys(target, ask)
+        now = self.now(target, keys)
+        judged = judge(target, keys, keys.meant(ask))
+        ask = judged.ask
+        plan = replace(
+            now,
+            after=ask.tag,
+            digest=ask.digest,
+            found=judged.found,
+            changes=written(keys, ask),
+        )
+        return _Draft(plan, now, Wanted(keys, ask), judged.findings)
+
+    def effect(
+        self,
+        wanted: Sequence[Wanted],
+        files: Mapping[str, bytes],
+        checks: Checks,
+        lints: ThreadPoolExecutor,
+    ) -> _Effect:
+        edited = [chart.edited(files) for chart in self.charts]
+        new = [one for one, now in zip(edited, self.charts, strict=True) if one is not now]
+        jobs = [lints.submit(chart.lint, strict=checks.strict) for chart in new]
+        change = proven(self.charts, self.before, edited, wanted)
+        findings = (
+            *change.findings,
+            *immutable(change.difference),
+            *_reviewed(new, change.after, checks),
+            *(finding for job in jobs for finding in job.result()),
+        )
+        return _Effect(change.after, change.difference.text, findings)
+
+
+def _reviewed(charts: Iterable[OpenChart], after: Objects, checks: Checks) -> Iterator[Finding]:
+    for inputs in (chart.inputs for chart in charts):
+        objects = tuple(one for one in after if one.source == inputs.source)
+        yield from checks.review(objects, inputs.capabilities.kube_version)
+
+
+def _reader(
+    target: Target,
+    trees: Mapping[Repository, RepositoryTree],
+    helm: Helm,
+    files: Mapping[str, bytes],
+) -> tuple[Finding, ...]:
+    """Say how an Application that nobody releases changes with the files."""
+    names, application = ", ".join(files), target.application
+    try:
+        with _open(target, trees, helm) as charts:
+            edited = [chart.edited(files) for chart in charts]
+            difference = changed(charts, edited)
+    except ReleaseError as error:
+        text = f"{application} may read {names} too, and cannot be rendered: {error.what}"
+        return (Finding("warning", "shared-values", text),)
+    shifts = [f"{one}: {change}" for one in difference.objects for change in one.changes]
+    if not shifts:
+        return ()
+    more = [f"and {len(shifts) - _SHOWN} more"] if len(shifts) > _SHOWN else []
+    text = f"{application} reads {names} too, and changes with it: "
+    return (Finding("error", "shared-values", text + "; ".join(shifts[:_SHOWN] + more)),)
+
+
+def _images(found: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(found)))
+
+
+def _with_edits(
+    drafts: Sequence[_Draft], trees: Mapping[Repository, RepositoryTree]
+) -> tuple[list[_Draft], dict[Repository, dict[str, bytes]]]:
+    """Splice what all services write; returns the files that change, by their real paths."""
+    files: dict[Repository, dict[str, bytes]] = {}
+    edits: dict[tuple[Repository, str], tuple[Edit, ...]] = {}
+    for repository, tree in trees.items():
+        plans = [one.plan for one in drafts if one.target.repository is repository]
+        new = spliced(plans, tree)
+        files[repository] = {file: one.data for file, one in new.items() if one.edits}
+        edits |= {(repository, file): one.edits for file, one in new.items()}
+
+    def own(draft: _Draft) -> tuple[Edit, ...]:
+        plan, repository = draft.plan, draft.target.repository
+        keys = {str(key) for key in plan.changes}
+        found = edits[repository, trees[repository].real(plan.file)]
+        return tuple(replace(one, file=plan.file) for one in found if one.key in keys)
+
+    return [replace(draft, edits=own(draft)) for draft in drafts], files
+
+
+def _plan(
+    drafts: Sequence[_Draft],
+    effects: Mapping[str, _Effect],
+    trees: Mapping[Repository, RepositoryTree],
+    others: Iterable[Finding],
+) -> Plan:
+    changing = [_planned(one, effects[one.target.application].after) for one in drafts if one.edits]
+    found = [
+        *((one.target.service, one.findings) for one in drafts if one.edits),
+        *((name, one.findings) for name, one in effects.items()),
+    ]
+    named = [_named(whose, f) if len(drafts) > 1 else f for whose, fs in found for f in fs]
+    texts = {name: one.difference for name, one in effects.items() if one.difference}
+    return Plan(
+        parts=tuple(
+            RepositoryPlan(repository, tree, services)
+            for repository, tree in trees.items()
+            if (services := tuple(s for s in changing if s.target.repository is repository))
+        ),
+        unchanged=tuple(one.now for one in drafts if not one.edits),
+        difference="".join(
+            f"diff {name}\n{text}" if len(texts) > 1 else text for name, text in texts.items()
+        ),
+        findings=(*named, *others),
+    )
+
+
+def _planned(draft: _Draft, after: Objects) -> ServicePlan:
+    places = {container.place for container in draft.wanted.keys.containers}
+    images = _images(c.image for c in containers(after) if c.place in places)
+    return replace(draft.plan, edits=draft.edits, images=images, objects=after)
+
+
+def _named(whose: str, finding: Finding) -> Finding:
+    return replace(finding, message=f"{whose}: {finding.message}")
