@@ -74,6 +74,17 @@ def test_a_chart_that_fails_its_review_meanwhile_is_not_released(team: Team) -> 
     assert (len(team.heads()), team.tag(), notes(team)) == (2, "1.4.2", {})
 
 
+def test_an_application_that_is_changed_meanwhile_is_read_anew(team: Team) -> None:
+    manifest = f"environments/argocd/apps/{team.service}-prod.yaml"
+    old = f"releaseName: {team.service}"
+    new = f"{old}\n      parameters: [{{name: backend.image.tag, value: 1.4.2}}]"
+    team.meanwhile(lambda: team.push("override it", {manifest: (old, new)}))
+    ended = team.run("deploy", f"{team.service}=1.5.0", *SHORT, "--no-wait")
+    assert (ended.status, ended.report["outcome"]) == (3, "refused"), ended.stderr
+    assert f"the edit has no effect: {manifest} sets backend.image.tag" in ended.stderr
+    assert (len(team.heads()), team.tag()) == (2, "1.4.2")
+
+
 def test_of_three_that_queue_each_has_its_turn(founded: Found) -> None:
     team = founded()
     tags = ["1.5.0", "1.6.0", "1.7.0"]

@@ -1,0 +1,242 @@
+"""Plans of several services: what they write together, and whom else they reach."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHART = {"Chart.yaml": "apiVersion: v2\nname: shop\nversion: 0.1.0\n"}
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}}}
+spec:
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec: {{containers: [{{name: {name}, image: 'registry.example/{image}:{{{{ {tag} }}}}'}}]}}
+"""
+APPLICATION = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {{name: {name}-prod, namespace: argocd}}
+spec:
+  source:
+    repoURL: https://git.example.com/plate.git
+    path: charts/{chart}
+    helm: {{valueFiles: [{files}]}}
+  destination: {{server: https://kubernetes.default.svc, namespace: shop}}
+"""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of a few files, whose charts are planned by the real command."""
+
+    root: Path
+    bare: Path
+
+    def write(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def service(self, name: str, files: str, chart: str = "", tag: str = ".Values.tag") -> None:
+        """Add an Application, and the chart that it deploys unless that is another's."""
+        folder = f"charts/{chart or name}"
+        deployment = DEPLOYMENT.format(name=name, image=name, tag=tag)
+        self.write(
+            {
+                f"environments/{name}.yaml": APPLICATION.format(
+                    name=name, chart=chart or name, files=files
+                ),
+                f"{folder}/Chart.yaml": CHART["Chart.yaml"],
+                f"{folder}/templates/{name}.yaml": deployment,
+            }
+        )
+
+    def plan(self, *asks: str) -> tuple[int, dict[str, Any]]:
+        """Commit what is there, and plan; returns the exit status and the report."""
+        for command in (
+            ["init", "--quiet", "--initial-branch=main"],
+            ["add", "."],
+            ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "All"],
+            ["init", "--quiet", "--bare", "--initial-branch=main", str(self.bare)],
+            ["push", "--quiet", str(self.bare), "main"],
+        ):
+            subprocess.run(["git", *command], cwd=self.root, check=True)
+        program = str(Path(sys.executable).with_name("plate-release"))
+        command = [program, "--output=json", f"--repo={self.bare}", "plan", "--image-check=off"]
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        done = subprocess.run(
+            [*command, *asks], env=kept, capture_output=True, text=True, check=False
+        )
+        report: dict[str, Any] = json.loads(done.stdout)
+        return done.returncode, report
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    (tmp_path / "work").mkdir()
+    return Repository(tmp_path / "work", tmp_path / "bare.git")
+
+
+def found(report: dict[str, Any], code: str) -> list[str]:
+    return [one["message"] for one in report["findings"] if one["code"] == code]
+
+
+def test_services_of_one_application_are_rendered_together(repository: Repository) -> None:
+    repository.service("api", "values-prod.yaml", tag=".Values.api.tag")
+    worker = DEPLOYMENT.format(name="worker", image="worker", tag=".Values.worker.tag")
+    repository.write(
+        {
+            "charts/api/templates/worker.yaml": worker,
+            "charts/api/values-prod.yaml": "api: {tag: 1.4.2}\nworker: {tag: 2.0.0}\n",
+            "environments/prod.yaml": "services:\n"
+            "  api: {tag-key: api.tag}\n"
+            "  worker: {application: api-prod, tag-key: worker.tag}\n",
+        }
+    )
+    status, report = repository.plan("api=1.5.0", "worker=2.1.0")
+    assert status == 0, report
+    edits = [(e["line"], e["before"], e["after"]) for e in report["edits"]]
+    assert edits == [(1, "1.4.2", "1.5.0"), (2, "2.0.0", "2.1.0")]
+    for line in ("api:1.4.2", "api:1.5.0", "worker:2.0.0", "worker:2.1.0"):
+        assert report["diff"].count(f"image: registry.example/{line}") == 1
+
+
+def test_edits_that_change_more_together_than_each_alone_are_refused(
+    repository: Repository,
+) -> None:
+    repository.service("api", "values-prod.yaml", tag=".Values.api.tag")
+    worker = DEPLOYMENT.format(name="worker", image="worker", tag=".Values.worker.tag")
+    note = (
+        "{{ if and (eq .Values.api.tag `1.5.0`) (eq .Values.worker.tag `2.1.0`) }}\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: both}\n{{ end }}\n"
+    )
+    repository.write(
+        {
+            "charts/api/templates/worker.yaml": worker,
+            "charts/api/templates/note.yaml": note,
+            "charts/api/values-prod.yaml": "api: {tag: 1.4.2}\nworker: {tag: 2.0.0}\n",
+            "environments/prod.yaml": "services:\n"
+            "  api: {tag-key: api.tag}\n"
+            "  worker: {application: api-prod, tag-key: worker.tag}\n",
+        }
+    )
+    assert repository.plan("api=1.5.0")[0] == 0
+    status, report = repository.plan("api=1.5.0", "worker=2.1.0")
+    assert status == 3
+    assert "ConfigMap both: the object appears" in str(report["findings"])
+
+
+def test_two_tags_for_one_value_are_refused(repository: Repository) -> None:
+    repository.service("api", "../../values/prod.yaml")
+    repository.service("web", "../../values/prod.yaml")
+    repository.write({"values/prod.yaml": "tag: 1.4.2\n"})
+    status, report = repository.plan("api=1.5.0", "web=1.6.0")
+    assert status == 3
+    assert "values/prod.yaml cannot hold both 1.5.0 and 1.6.0 at tag" in str(report["findings"])
+    status, report = repository.plan("api=1.5.0", "web=1.4.2")
+    assert status == 3
+    status, report = repository.plan("api=1.5.0", "web=1.5.0")
+    assert status == 0, report
+    assert report["diff"].startswith("diff api-prod\n--- Deployment api (now)\n")
+    assert "\ndiff web-prod\n--- Deployment web (now)\n" in report["diff"]
+
+
+def test_two_links_to_one_file_are_one_file(repository: Repository) -> None:
+    repository.service("api", "values-prod.yaml", tag=".Values.api")
+    repository.service("web", "values-prod.yaml", tag=".Values.web")
+    repository.write({"values/prod.yaml": "api: 1.4.2\nweb: 2.0.0\n"})
+    for name in ("api", "web"):
+        link = repository.root / "charts" / name / "values-prod.yaml"
+        link.symlink_to("../../values/prod.yaml")
+    status, report = repository.plan("api=1.5.0", "web=2.1.0")
+    assert status == 0, report
+    assert [(e["file"], e["line"]) for e in report["edits"]] == [
+        ("charts/api/values-prod.yaml", 1),
+        ("charts/web/values-prod.yaml", 2),
+    ]
+
+
+def test_a_chart_behind_a_link_is_a_chart(repository: Repository) -> None:
+    repository.service("api", "values-prod.yaml", tag=".Values.tag")
+    repository.write({"charts/api/values-prod.yaml": "tag: 1.4.2\n"})
+    (repository.root / "charts" / "api").rename(repository.root / "charts" / "v2")
+    (repository.root / "charts" / "api").symlink_to("v2")
+    (repository.root / "charts" / "v2" / "values.yaml").symlink_to("values-prod.yaml")
+    status, report = repository.plan("api=1.5.0")
+    assert status == 0, report
+    assert report["edits"][0]["after"] == "1.5.0"
+
+
+def test_an_application_that_nobody_releases_and_that_changes_refuses(
+    repository: Repository,
+) -> None:
+    repository.service("api", "../../values/prod.yaml", tag=".Values.api")
+    repository.service("web", "../../values/prod.yaml", tag=".Values.web")
+    repository.write({"values/prod.yaml": "api: 1.4.2\nweb: 2.0.0\n"})
+    status, report = repository.plan("api=1.5.0")
+    assert (status, found(report, "shared-values")) == (0, [])
+    repository.service("web", "../../values/*.yaml", tag=".Values.api")
+    status, report = repository.plan("api=1.5.0")
+    assert status == 3
+    (message,) = found(report, "shared-values")
+    assert message.startswith("web-prod reads values/prod.yaml too, and changes with it: ")
+    assert "image: registry.example/web:1.4.2 -> registry.example/web:1.5.0" in message
+    repository.write({"environments/prod.yaml": "checks: {shared-values: warning}\n"})
+    status, report = repository.plan("api=1.5.0")
+    assert (status, found(report, "shared-values")) == (0, [message])
+
+
+def test_an_application_that_cannot_be_rendered_is_a_warning(repository: Repository) -> None:
+    repository.service("api", "../../values/prod.yaml", tag=".Values.api")
+    repository.service("web", "../../values/prod.yaml", tag=".Values.web.none.at.all")
+    repository.write({"values/prod.yaml": "api: 1.4.2\n"})
+    status, report = repository.plan("api=1.5.0")
+    assert status == 0
+    (message,) = found(report, "shared-values")
+    assert message.startswith("web-prod may read values/prod.yaml too, and cannot be rendered: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "level"),
+    [
+        ("Deployment", "selector: {matchLabels: {app: a, version: '%'}}", "error"),
+        ("StatefulSet", "volumeClaimTemplates: [{metadata: {labels: {v: '%'}}}]", "error"),
+        ("Deployment", "revisionHistoryLimit: 3", None),
+    ],
+)
+def test_a_field_that_kubernetes_does_not_change_is_told(
+    repository: Repository, kind: str, body: str, level: str | None
+) -> None:
+    repository.service("api", "values-prod.yaml")
+    tag = "{{ .Values.tag }}"
+    template = (
+        f"apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: api}}\nspec:\n"
+        f"  {body.replace('%', tag)}\n"
+        f"  template: {{spec: {{containers: [{{name: api, image: 'x/api:{tag}'}}]}}}}\n"
+    )
+    repository.write(
+        {"charts/api/templates/api.yaml": template, "charts/api/values-prod.yaml": "tag: 1.4.2\n"}
+    )
+    status, report = repository.plan("api=1.5.0")
+    levels = [one["level"] for one in report["findings"] if one["code"] == "immutable-field"]
+    assert levels == ([level] if level else [])
+    assert status == (3 if level == "error" else 0)
+
+
+def test_findings_of_several_services_say_whose_they_are(repository: Repository) -> None:
+    for name in ("api", "web"):
+        repository.service(name, "values-prod.yaml")
+        repository.write({f"charts/{name}/values-prod.yaml": "tag: 1.4.2\n"})
+    _, report = repository.plan("api=1.5.0", "web=1.5.0")
+    whose = {message.partition(":")[0] for message in found(report, "no-resources")}
+    assert whose == {"api-prod", "web-prod"}
