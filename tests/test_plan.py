@@ -66,7 +66,17 @@ class Repository:
         for command in (
             ["init", "--quiet", "--initial-branch=main"],
             ["add", "."],
-            ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "All"],
+            [
+                "-c",
+                "user.name=a",
+                "-c",
+                "user.email=a@b",
+                "commit",
+                "--quiet",
+                "--allow-empty",
+                "-m",
+                "All",
+            ],
             ["init", "--quiet", "--bare", "--initial-branch=main", str(self.bare)],
             ["push", "--quiet", str(self.bare), "main"],
         ):

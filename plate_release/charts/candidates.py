@@ -32,17 +32,22 @@ _LEAST_PART = 3  # characters of a value that is a part of a tag
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A chart as it is rendered now; `document` is the one to look at in a file of several."""
+    """A chart as it is rendered now; `document` is the one to look at in a file of several.
+
+    `leaves` are all values that helm saw, and all that a file leaves blank.
+    """
 
     chart: OpenChart
     rendered: Rendered
     containers: tuple[Container, ...]
     document: int | None
+    leaves: tuple[tuple[Path, Any], ...] = field(repr=False)
 
     @classmethod
     def of(cls, chart: OpenChart, rendered: Rendered, document: int | None) -> Self:
         """Return the search in a chart."""
-        return cls(chart, rendered, containers(rendered.objects), document)
+        seen = (*leaves(rendered.values), *((path, None) for path in _blank(chart, rendered)))
+        return cls(chart, rendered, containers(rendered.objects), document, seen)
 
     def key(self, path: Path) -> Key:
         """Return the key that leads to a value."""
@@ -57,23 +62,19 @@ class Search:
         """Return the value that helm saw at `path`."""
         return at(self.rendered.values, path)
 
-    def leaves(self) -> Iterator[tuple[Path, Any]]:
-        """Give every value that helm saw, and every one that a file leaves blank."""
-        yield from leaves(self.rendered.values)
-        yield from ((path, None) for path in self._blank())
 
-    def _blank(self) -> Iterator[Path]:
-        """Give what files set to null, which helm takes out of the values."""
-        for layer in self.chart.inputs.layers:
-            try:
-                found = list(scalars(layer.data, file=layer.file))
-            except EditRefused:
-                continue  # told where the file is to be edited
-            for key, scalar in found:
-                path = tuple(step for step in key.steps if isinstance(step, str | int))
-                holder = self.value(path[:-1])
-                if not scalar.value and isinstance(holder, dict) and path[-1] not in holder:
-                    yield path
+def _blank(chart: OpenChart, rendered: Rendered) -> Iterator[Path]:
+    """Give what files set to null, which helm takes out of the values."""
+    for layer in chart.inputs.layers:
+        try:
+            found = list(scalars(layer.data, file=layer.file))
+        except EditRefused:
+            continue  # told where the file is to be edited
+        for key, scalar in found:
+            path = tuple(step for step in key.steps if isinstance(step, str | int))
+            holder = at(rendered.values, path[:-1])
+            if not scalar.value and isinstance(holder, dict) and path[-1] not in holder:
+                yield path
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def digest_candidates(tag: Candidate) -> list[Candidate]:
     search = tag.search
     claims = {
         path: _plain(tag.containers)
-        for path, value in search.leaves()
+        for path, value in search.leaves
         if role(value, tag.containers) == "digest"
     }
     return _set_by_someone(search, claims)
@@ -141,7 +142,7 @@ def empty_digests(tag: Candidate) -> list[Candidate]:
     search = tag.search
     beside = {
         path: f"sha256:{index:0>64}"
-        for index, (path, value) in enumerate(search.leaves())
+        for index, (path, value) in enumerate(search.leaves)
         if path[:-1] == tag.path[:-1] and path != tag.path and value in ("", None)
     }
     return _shown(search, beside, search.rendered.values) if beside else []
@@ -201,11 +202,11 @@ def _alone(
 
 def _shown(search: Search, marks: Mapping[Path, Any], values: Any) -> list[Candidate]:
     """Render with the marks; raises ChartRefused where the chart does not take them."""
+    changes = dict(marks)
     for path, mark in marks.items():
-        whole = role(search.value(path), search.containers) == "whole"
-        repository = split_image(as_text(search.value(path))).repository if whole else ""
-        values = placed(values, path, f"{repository}:{mark}" if whole else mark)
-    shown = containers(search.chart.render(values=values).objects)
+        if role(search.value(path), search.containers) == "whole":
+            changes[path] = f"{split_image(as_text(search.value(path))).repository}:{mark}"
+    shown = containers(search.chart.render(placed(values, changes)).objects)
     before = {container.place: container for container in search.containers}
     users = {
         path: {
@@ -250,7 +251,7 @@ def _plain(users: Iterable[Container]) -> dict[Container, Affixes]:
 
 def _claims(search: Search) -> dict[Path, tuple[Container, ...]]:
     """Return the values that are a container's tag or image, with those containers."""
-    return {path: users for path, value in search.leaves() if (users := _users(search, value))}
+    return {path: users for path, value in search.leaves if (users := _users(search, value))}
 
 
 def _certain(claims: Iterable[tuple[Container, ...]]) -> bool:
@@ -289,32 +290,38 @@ def _unseen(search: Search) -> Iterator[Path]:
     But for the last they stand in one map with the image's repository.
     """
     images = [split_image(container.image) for container in search.containers]
-    for path, value in search.leaves():
-        holder = search.value(path[:-1])
+    known: dict[Path, list[tuple[Any, Image]]] = {}
+    for path, value in search.leaves:
         if isinstance(value, bool | dict | list):
             continue
-        text = as_text(value)
-        beside = holder.items() if isinstance(holder, dict) else ()
-        others = [other for key, other in beside if other and key != path[-1]]
-        if any(_hides(image, text, others) or _is_part(image, text) for image in images):
+        text, holder = as_text(value), path[:-1]
+        if holder not in known:
+            known[holder] = list(_repositories(search.value(holder), images))
+        beside = [image for key, image in known[holder] if key != path[-1]]
+        if any(_is_part(one, text) for one in images) or any(_hides(one, text) for one in beside):
             yield path
+
+
+def _repositories(holder: Any, images: list[Image]) -> Iterator[tuple[Any, Image]]:
+    """Give the keys of a map that hold an image's repository, or the end of it."""
+    for key, value in holder.items() if isinstance(holder, dict) else ():
+        for image in images if value else ():
+            if f"/{image.repository}".endswith(f"/{value}"):
+                yield key, image
 
 
 def _is_part(image: Image, text: str) -> bool:
     return len(text) >= _LEAST_PART and image.tag is not None and text in image.tag
 
 
-def _hides(image: Image, text: str, siblings: list[Any]) -> bool:
-    beside = any(f"/{image.repository}".endswith(f"/{sibling}") for sibling in siblings)
+def _hides(image: Image, text: str) -> bool:
+    """Whether a value beside the image's repository may be its tag, though it does not show."""
     pinned = image.digest is not None and image.tag is None
     shown = text in image.repository or text == image.digest
-    return beside and (not text or (pinned and not shown))
+    return not text or (pinned and not shown)
 
 
 def _without_digests(search: Search) -> Any:
     """Clear the digests of images, since many charts leave the tag out beside one."""
-    values: Any = search.rendered.values
-    for path, value in search.leaves():
-        if role(value, search.containers) == "digest":
-            values = placed(values, path, "")
-    return values
+    digests = [path for path, value in search.leaves if role(value, search.containers) == "digest"]
+    return placed(search.rendered.values, dict.fromkeys(digests, ""))

@@ -166,13 +166,18 @@ def _the_one(
             why="\n".join(map(str, found)),
             todo=f"Choose one in the configuration, such as {_choice(found)}.",
         )
-    images = [f"{c}: {c.image}" for search in searches for c in search.containers]
+    images = [f"{c}: {_told(c.image)}" for search in searches for c in search.containers]
     raise PlanRefused(
         f"No values key of {name}{f' in {values_file}' if values_file else ''} decides"
         " a container's tag.",
         why="\n".join(images) or "The chart runs no container.",
         todo="Let the chart take the tag from its values, or name the key as `tag-key`.",
     )
+
+
+def _told(image: str) -> str:
+    split = split_image(image)
+    return f"{image}, by its digest alone" if split.digest and not split.tag else image
 
 
 def _choice(found: Sequence[Candidate]) -> str:
@@ -185,7 +190,7 @@ def _choice(found: Sequence[Candidate]) -> str:
 
 def _at_key(searches: Sequence[Search], key: Key) -> Iterator[Candidate]:
     paths = [tuple(_resolved(search.rendered.values, key)) for search in searches]
-    known = [{str(Key(path)): path for path, _ in search.leaves()} for search in searches]
+    known = [{str(Key(path)): path for path, _ in search.leaves} for search in searches]
     have = [path in names.values() for path, names in zip(paths, known, strict=True)]
     if not any(have):
         near = difflib.get_close_matches(str(key), chain(*known), n=1)

@@ -5,6 +5,7 @@ Kubernetes goes through JSON: dates stay text, and `22:80` is no number in base 
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -102,13 +103,14 @@ def replaced(value: Any, path: Path, new: Any) -> Any:
     return copy
 
 
-def placed(value: Any, path: Path, new: Any) -> Any:
-    """Return a copy of `value` with `new` at `path`, in a map also where nothing is yet."""
-    if not path:
-        return new
-    copy = value.copy()
-    inside = value.get(path[0], {}) if isinstance(value, dict) else value[path[0]]
-    copy[path[0]] = placed(inside, path[1:], new)
+def placed(value: Any, changes: Mapping[Path, Any]) -> Any:
+    """Return a copy of a map or list with other values, in a map also where nothing is yet."""
+    copy = deepcopy(value)
+    for path, new in changes.items():
+        holder = copy
+        for part in path[:-1]:
+            holder = holder.setdefault(part, {}) if isinstance(holder, dict) else holder[part]
+        holder[path[-1]] = new
     return copy
 
 

@@ -55,16 +55,13 @@ class Decision:
 
 
 def decide(
-    entry: Entry,
-    values: Mapping[str, str | None],
-    history: Sequence[Recorded],
-    targets: Mapping[str, str] | None = None,
+    entry: Entry, values: Mapping[str, str | None], history: Sequence[Recorded]
 ) -> Decision:
     """Decide how to take `entry` back on the head.
 
     values: each service's tag on the head, None where the file or the key has gone.
-    history: the ledger, newest first. targets: tags that were asked for (`rollback --to`).
-    Raises PlanRefused for a revert: it is never reverted by itself.
+    history: the ledger, newest first. Raises PlanRefused for a revert, which is never reverted by
+    itself.
     """
     if entry.reverts is not None:
         raise PlanRefused(
@@ -73,7 +70,7 @@ def decide(
         )
     undo, left, gone, already = [], [], [], []
     for one in entry.services:
-        target = (targets or {}).get(one.name) or target_of(one, history)
+        target = target_of(one, history)
         match values.get(one.name):
             case None:
                 gone.append(Gone(one, target))

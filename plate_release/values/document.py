@@ -6,6 +6,7 @@ passes over them cost less than composing the file once.
 
 import gc
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -109,6 +110,15 @@ class Document:
     events: list[Event] = field(default_factory=list)
     roots: list[Node] = field(default_factory=list)
     aliases: list[Node] = field(default_factory=list)
+    breaks: list[int] = field(default_factory=list)
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Return line and column of a character, from 1, with lines as editors and git count."""
+        if not self.breaks:
+            self.breaks.append(-1)
+            self.breaks.extend(match.start() for match in re.finditer("\n", self.text))
+        line = bisect_left(self.breaks, index)
+        return line, index - self.breaks[line - 1]
 
     def refusal(self, node: Node, reason: str, todo: str = "") -> EditRefused:
         """Return the error that names the node's place."""
@@ -116,11 +126,11 @@ class Document:
 
     def line_of(self, node: Node) -> int:
         """Return the line that a node starts on."""
-        return place(self.text, node.event.start_mark.index)[0]
+        return self.place(node.event.start_mark.index)[0]
 
     def refusal_at(self, index: int, reason: str, todo: str = "") -> EditRefused:
         """Return the error that names the place of the character at `index`."""
-        line, column = place(self.text, index)
+        line, column = self.place(index)
         return EditRefused(f"{self.file}:{line}:{column}: {reason}", todo=todo)
 
     def root(self, chosen: int | None = None) -> Node:
@@ -190,11 +200,6 @@ def collector_paused() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def place(text: str, index: int) -> tuple[int, int]:
-    """Return line and column of a character, from 1, with lines as editors and git count them."""
-    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
 
 
 class _Builder:
@@ -276,7 +281,7 @@ def _decoded(data: bytes, file: str) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start].decode().removeprefix(_BOM)
-        line, column = place(before, len(before))
+        line, column = Document(file, "", before).place(len(before))
         reason = f"{file}:{line}:{column}: the byte 0x{data[error.start]:02x} is not UTF-8"
         raise EditRefused(reason, todo="Store it as UTF-8.") from None
 

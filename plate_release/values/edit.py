@@ -18,7 +18,7 @@ from yaml.events import (
 
 from plate_release.errors import EditRefused
 from plate_release.model import Edit
-from plate_release.values.document import Document, Node, collector_paused, events, parse, place
+from plate_release.values.document import Document, Node, collector_paused, events, parse
 from plate_release.values.keys import Key
 from plate_release.values.lookup import Found, absence, locate, scalar_text, start_of
 from plate_release.values.meaning import is_string, write
@@ -95,7 +95,7 @@ def _plan(document: Document, key: Key, value: str) -> _Splice | None:
     if before == value and (event.style or not value or is_string(value)):
         return None
     start, end, text, style = _replacement(document, node, key, value)
-    line = place(document.text, start_of(document, node))[0]
+    line = document.place(start_of(document, node))[0]
     edit = Edit(document.file, str(key), line, before, value)
     return _Splice(edit, node, start, end, text, style)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from plate_release.errors import EditRefused
-from plate_release.values.document import MAX_DEPTH, Document, Node, parse, place
+from plate_release.values.document import MAX_DEPTH, Document, Node, parse
 from plate_release.values.keys import Key, Match, Step
 from plate_release.values.meaning import is_null, is_string, is_vague, key_name
 
@@ -130,7 +130,7 @@ def text_of(node: Node) -> str:
 
 
 def _scalar(document: Document, node: Node, text: str) -> Scalar:
-    return Scalar(text, *place(document.text, start_of(document, node)))
+    return Scalar(text, *document.place(start_of(document, node)))
 
 
 def start_of(document: Document, node: Node) -> int:

@@ -46,11 +46,6 @@ def test_a_file_or_key_that_has_gone_is_told_with_the_edit_to_make() -> None:
     assert made.gone[0].by_hand == "Set image.tag to 1.4.2 for api (it was in v.yaml); push that."
 
 
-def test_a_tag_that_was_asked_for_is_the_target() -> None:
-    made = decide(entry(API), {"api": "1.5.0"}, [], {"api": "1.3.0"})
-    assert made.undo == (Undo(API, "1.3.0"),)
-
-
 def test_a_revert_is_never_reverted_by_itself() -> None:
     with pytest.raises(PlanRefused, match="itself a rollback"):
         decide(entry(API, reverts="d" * 40), {"api": "1.5.0"}, [])
