@@ -5,11 +5,11 @@
 | `mutable-image` | warning: a container whose image is `latest`, or has neither tag nor digest |
 | `no-probes` | warning: a long-running container without a readiness or liveness probe |
 | `no-resources` | warning: a container without memory limit or CPU and memory requests |
-| `invalid-label` | error: a label that the API server will not take |
+| `invalid-label`, `invalid-annotation` | error: one that the API server will not take |
 | `removed-api` | error: an API that the destination's version no longer has |
 | `deprecated-api` | warning: an API that a later version no longer has |
 | `kubernetes-schema` | error: an object that the destination's version will not take |
-| `kubernetes-schema-unknown` | info: no schemas at hand |
+| `kubernetes-schema-unknown` | info: no schemas of that version at hand |
 """
 
 import re
@@ -18,13 +18,50 @@ from typing import Any
 
 from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path, at
+from plate_release.charts.secrets import is_secret
 from plate_release.charts.workloads import TESTS, containers, split_image
 from plate_release.model import Finding
 
-_LONG_RUNNING = {"Deployment", "StatefulSet", "DaemonSet", "Rollout"}
+_LONG_RUNNING = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Rollout"}
+_TEMPLATE: Path = ("spec", "template")
+_JOB: Path = ("spec", "jobTemplate")
+_PODS: dict[str, Path] = {
+    **dict.fromkeys([*_LONG_RUNNING, "Job"], (*_TEMPLATE, "spec")),
+    "CronJob": (*_JOB, *_TEMPLATE, "spec"),
+    "Pod": ("spec",),
+}
+_METADATA: tuple[Path, ...] = ((), _TEMPLATE, _JOB, (*_JOB, *_TEMPLATE))
+_PROBES: tuple[Path, ...] = (("readinessProbe",), ("livenessProbe",))
+_SIZES = ("requests", "limits")
 _LABEL = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
-_LABELS: tuple[Path, ...] = (("metadata", "labels"), ("spec", "template", "metadata", "labels"))
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+
+# Those that Kubernetes itself serves; other groups, such as gateway.networking.k8s.io, are custom.
+_BUILT_IN = {
+    "",
+    "apps",
+    "autoscaling",
+    "batch",
+    "extensions",
+    "policy",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+}
 
 # https://kubernetes.io/docs/reference/using-api/deprecation-guide/, by the version that drops it.
 _REMOVED: dict[str, dict[str, str]] = {
@@ -33,23 +70,33 @@ _REMOVED: dict[str, dict[str, str]] = {
         "apps/v1beta1": "Deployment StatefulSet",
         "apps/v1beta2": "Deployment StatefulSet DaemonSet ReplicaSet",
     },
+    "1.21": {"batch/v2alpha1": "CronJob"},
     "1.22": {
-        "extensions/v1beta1": "Ingress",
-        "networking.k8s.io/v1beta1": "Ingress IngressClass",
-        "rbac.authorization.k8s.io/v1beta1": "Role RoleBinding ClusterRole ClusterRoleBinding",
-        "apiextensions.k8s.io/v1beta1": "CustomResourceDefinition",
         "admissionregistration.k8s.io/v1beta1": (
             "MutatingWebhookConfiguration ValidatingWebhookConfiguration"
         ),
+        "apiextensions.k8s.io/v1beta1": "CustomResourceDefinition",
+        "apiregistration.k8s.io/v1beta1": "APIService",
+        "authentication.k8s.io/v1beta1": "TokenReview",
+        "authorization.k8s.io/v1beta1": (
+            "LocalSubjectAccessReview SelfSubjectAccessReview SubjectAccessReview"
+        ),
+        "certificates.k8s.io/v1beta1": "CertificateSigningRequest",
+        "coordination.k8s.io/v1beta1": "Lease",
+        "extensions/v1beta1": "Ingress",
+        "networking.k8s.io/v1beta1": "Ingress IngressClass",
+        "rbac.authorization.k8s.io/v1alpha1": "Role RoleBinding ClusterRole ClusterRoleBinding",
+        "rbac.authorization.k8s.io/v1beta1": "Role RoleBinding ClusterRole ClusterRoleBinding",
         "scheduling.k8s.io/v1beta1": "PriorityClass",
         "storage.k8s.io/v1beta1": "StorageClass CSIDriver CSINode VolumeAttachment",
     },
     "1.25": {
-        "batch/v1beta1": "CronJob",
-        "policy/v1beta1": "PodDisruptionBudget PodSecurityPolicy",
         "autoscaling/v2beta1": "HorizontalPodAutoscaler",
+        "batch/v1beta1": "CronJob",
         "discovery.k8s.io/v1beta1": "EndpointSlice",
+        "events.k8s.io/v1beta1": "Event",
         "node.k8s.io/v1beta1": "RuntimeClass",
+        "policy/v1beta1": "PodDisruptionBudget PodSecurityPolicy",
     },
     "1.26": {
         "autoscaling/v2beta2": "HorizontalPodAutoscaler",
@@ -63,13 +110,17 @@ _REMOVED: dict[str, dict[str, str]] = {
 
 def review(objects: Objects, kube_version: str = "") -> tuple[Finding, ...]:
     """Look at every object; `kube_version` is the destination's, such as `1.31`, where known."""
-    applied = [one for one in objects if not one.hooks & TESTS]
+    applied = _applied(objects)
     return (
         *_mutable_images(objects),
         *(finding for one in applied for finding in _workload(one)),
-        *(finding for one in applied for finding in _labels(one)),
+        *(finding for one in applied for finding in _metadata(one)),
         *(finding for one in applied for finding in _api(one, kube_version)),
     )
+
+
+def _applied(objects: Objects) -> list[KubernetesObject]:
+    return [one for one in objects if not one.hooks & TESTS]
 
 
 def validate(objects: Objects, kube_version: str) -> tuple[Finding, ...]:
@@ -85,23 +136,40 @@ def validate(objects: Objects, kube_version: str) -> tuple[Finding, ...]:
         from kubernetes_validate.utils import all_versions
     except ImportError:
         return (_unchecked("install plate-release[schemas] to check them"),)
-    if "{}.{}".format(*_number(kube_version)) not in {v.rpartition(".")[0] for v in all_versions()}:
-        return (_unchecked(f"there are none of {kube_version}"),)
-    findings = []
-    for one in objects:
-        try:
-            schemas.validate(one.body, kube_version)
-        except schemas.ValidationError as error:
-            where = ".".join(map(str, error.path))
-            text = f"{one}: {where}: {error.message} (Kubernetes {error.version}, {one.template})"
-            findings.append(Finding("error", "kubernetes-schema", text))
-        except schemas.SchemaNotFoundError:
-            continue  # a custom resource
+    known = sorted({_number(version) for version in all_versions()})
+    usable = [version for version in known if version <= _number(kube_version)]
+    if not usable:
+        return (_unchecked(f"there are no schemas of {kube_version}"),)
+    version = "{}.{}".format(*usable[-1])
+    findings = [f for one in _applied(objects) for f in _refusals(one, version, schemas)]
+    if usable[-1] != _number(kube_version):
+        findings.append(_unchecked(f"those of {version} are the newest, and it is {kube_version}"))
     return tuple(findings)
 
 
+def _refusals(one: KubernetesObject, version: str, schemas: Any) -> Iterator[Finding]:
+    """Give what a Kubernetes of a version that has schemas would not take of an object."""
+    group = one.api_version.rpartition("/")[0]
+    if group not in _BUILT_IN or not _NAME.fullmatch(one.kind):
+        return  # a custom resource
+    try:
+        schemas.validate(one.body, version)
+    except schemas.ValidationError as error:
+        where = ".".join(map(str, error.path))
+        # What a schema says of a value quotes it.
+        why = f"{where} is not as it must be" if is_secret(one) else f"{where}: {error.message}"
+    except schemas.SchemaNotFoundError:
+        if any(f.code == "removed-api" for f in _api(one, version)):
+            return
+        why = f"there is no {one.kind} in {one.api_version}"
+    else:
+        return
+    text = f"{one}: {why} (Kubernetes {version}, {one.template})"
+    yield Finding("error", "kubernetes-schema", text)
+
+
 def _unchecked(why: str) -> Finding:
-    text = f"Objects were not checked against Kubernetes' schemas: {why}."
+    text = f"Objects were not checked against the destination's schemas: {why}."
     return Finding("info", "kubernetes-schema-unknown", text)
 
 
@@ -114,32 +182,52 @@ def _mutable_images(objects: Objects) -> Iterator[Finding]:
 
 
 def _workload(one: KubernetesObject) -> Iterator[Finding]:
-    if one.kind not in _LONG_RUNNING:
-        return
-    for container in at(one.body, ("spec", "template", "spec", "containers")) or ():
-        who = f"{one}, container {container.get('name')}"
-        probes = _absent(container, (("readinessProbe",), ("livenessProbe",)))
-        if probes:
-            yield Finding("warning", "no-probes", f"{who}: no {' and no '.join(probes)}.")
-        wanted: tuple[Path, ...] = (
-            ("resources", "requests", "cpu"),
-            ("resources", "requests", "memory"),
-            ("resources", "limits", "memory"),
-        )
-        if missing := _absent(container, wanted):
-            yield Finding("warning", "no-resources", f"{who}: no {' and no '.join(missing)}.")
+    pods = at(one.body, _PODS[one.kind]) if one.kind in _PODS else None
+    main, before = _maps(at(pods, ("containers",))), _maps(at(pods, ("initContainers",)))
+    sidecars = [container for container in before if container.get("restartPolicy") == "Always"]
+    for container in (*main, *sidecars) if one.kind in _LONG_RUNNING else ():
+        if missing := _absent(container, _PROBES):
+            yield _missing("no-probes", one, container, missing)
+    for container in (*main, *before):
+        if missing := list(_unsized(container)):
+            yield _missing("no-resources", one, container, missing)
+
+
+def _unsized(container: Any) -> Iterator[str]:
+    """Give the resources that are not stated; a limit is a request too."""
+    for what in ("cpu", "memory"):
+        if len(_absent(container, (("resources", kind, what) for kind in _SIZES))) == len(_SIZES):
+            yield f"resources.requests.{what}"
+    yield from _absent(container, (("resources", "limits", "memory"),))
+
+
+def _missing(code: str, one: KubernetesObject, container: Any, what: list[str]) -> Finding:
+    who = f"{one}, container {container.get('name')}"
+    return Finding("warning", code, f"{who}: no {' and no '.join(what)}.")
 
 
 def _absent(container: Any, wanted: Iterable[Path]) -> list[str]:
     return [".".join(map(str, path)) for path in wanted if at(container, path) is None]
 
 
-def _labels(one: KubernetesObject) -> Iterator[Finding]:
-    for path in _LABELS:
-        for key, value in (at(one.body, path) or {}).items():
-            if not isinstance(value, str) or not _LABEL.fullmatch(value):
-                text = f"{one}: the label {key} cannot be {value!r} ({one.template})."
-                yield Finding("error", "invalid-label", text)
+def _maps(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _metadata(one: KubernetesObject) -> Iterator[Finding]:
+    """Tell of labels and annotations that the API server does not take: they are texts."""
+    claims = _maps(at(one.body, ("spec", "volumeClaimTemplates")))
+    for holder in (*(at(one.body, path) for path in _METADATA), *claims):
+        for field in ("labels", "annotations"):
+            found = at(holder, ("metadata", field))
+            for key, value in found.items() if isinstance(found, dict) else ():
+                fits = field == "annotations" or _LABEL.fullmatch(str(value))
+                if value is not None and not (isinstance(value, str) and fits):
+                    text = f"{one}: the {field[:-1]} {key} cannot be {value!r} ({one.template})."
+                    yield Finding("error", f"invalid-{field[:-1]}", text)
+            if not isinstance(found, dict | None):
+                text = f"{one}: {field} are a map, not {found!r} ({one.template})."
+                yield Finding("error", f"invalid-{field[:-1]}", text)
 
 
 def _api(one: KubernetesObject, kube_version: str) -> Iterator[Finding]:

@@ -54,9 +54,7 @@ class Decision:
     already: tuple[ServiceEntry, ...]
 
 
-def decide(
-    entry: Entry, values: Mapping[str, str | None], history: Sequence[Recorded]
-) -> Decision:
+def decide(entry: Entry, values: Mapping[str, str | None], history: Sequence[Recorded]) -> Decision:
     """Decide how to take `entry` back on the head.
 
     values: each service's tag on the head, None where the file or the key has gone.
