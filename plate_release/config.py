@@ -2,15 +2,26 @@
 
 import difflib
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from posixpath import normpath
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from plate_release.errors import UsageError
 from plate_release.images.policy import TagPolicy
-from plate_release.model import ImageCheck, Level, Policy, Switch
+from plate_release.model import Finding, ImageCheck, Policy, Switch
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 # The ledger holds a deadline as a date, and no release is watched for a month.
@@ -32,7 +43,7 @@ def seconds(text: str) -> float:
 
 def _duration(value: Any) -> Any:
     if not isinstance(value, str):
-        return value
+        raise ValueError(f"{value!r} is not a duration. Write it like 90s, 15m or 1h30m.")  # noqa: TRY004  # pydantic's way
     try:
         return seconds(value)
     except UsageError as error:
@@ -44,11 +55,59 @@ Duration = Annotated[
     BeforeValidator(_duration, json_schema_input_type=str),
     Field(ge=0, le=_LONGEST, examples=["90s", "15m", "1h30m"]),
 ]
-OnOff = Annotated[
-    Switch,
+
+
+def _switch(value: Any) -> Any:
     # YAML 1.1 reads a bare `on` as true.
-    BeforeValidator(lambda value: {True: "on", False: "off"}.get(value, value)),
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
+def _inside(path: str) -> str:
+    plain = normpath(path)
+    if plain.startswith(("/", "../")) or plain == "..":
+        raise ValueError(f"{path!r} leaves the repository")
+    return plain
+
+
+def _filled(value: Any) -> Any:
+    """Take a name with nothing behind it as one with nothing to say."""
+    return {k: {} if v is None else v for k, v in value.items()} if _is_map(value) else value
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+OnOff = Annotated[Switch, BeforeValidator(_switch)]
+Check: TypeAlias = Literal[
+    "deprecated-api",
+    "digest-dropped",
+    "helm-lint",
+    "image",
+    "image-digest",
+    "image-left-behind",
+    "image-platform",
+    "image-unchecked",
+    "immutable-field",
+    "invalid-annotation",
+    "invalid-label",
+    "kubernetes-schema",
+    "kubernetes-schema-unknown",
+    "mutable-image",
+    "mutable-tag",
+    "no-probes",
+    "no-resources",
+    "prerelease",
+    "removed-api",
+    "several-images",
+    "shared-values",
+    "tag-digest",
+    "tag-not-compared",
+    "unknown-service",
+    "unstable-rendering",
 ]
+"""The code of a finding whose level the configuration may set."""
+CheckLevel: TypeAlias = Literal["error", "warning", "info", "off"]
 
 
 def _kebab(name: str) -> str:
@@ -59,6 +118,12 @@ class _Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=_kebab, populate_by_name=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, data: Any) -> Any:
+        """Take a key with nothing behind it as one that is left out."""
+        return {k: v for k, v in data.items() if v is not None} if _is_map(data) else data
 
 
 class Argo(_Section):
@@ -114,8 +179,8 @@ class Config(_Section):
     confirm: bool = False
     argocd: Argo = Argo()
     kubernetes: Kubernetes = Kubernetes()
-    applications: str = "environments"
-    services: dict[str, Service] = {}
+    applications: Annotated[str, AfterValidator(_inside)] = "environments"
+    services: Annotated[dict[str, Service], BeforeValidator(_filled)] = {}
     release: ReleaseDefaults = ReleaseDefaults()
     platforms: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$")], ...] = (
         Field(
@@ -123,7 +188,7 @@ class Config(_Section):
             description="The nodes' platforms, such as linux/arm64; else those that Argo CD shows.",
         )
     )
-    checks: dict[str, Level | Literal["off"]] = Field(
+    checks: dict[Check, Annotated[CheckLevel, BeforeValidator(_switch)]] = Field(
         default={}, description="The level at which a finding of this code is reported."
     )
 
@@ -134,6 +199,12 @@ class Config(_Section):
             return self.production
         return self.environment.startswith(("prod", "prd", "live"))
 
+    def levelled(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """Return findings at the levels that `checks` gives them."""
+        levels: Mapping[str, CheckLevel] = dict(self.checks.items())
+        found = ((one, levels.get(one.code, one.level)) for one in findings)
+        return tuple(replace(one, level=level) for one, level in found if level != "off")
+
     def service(self, name: str) -> Service:
         """Return what is configured for a service, or the defaults."""
         return self.services.get(name, Service())
@@ -142,8 +213,11 @@ class Config(_Section):
 def parse(text: bytes, *, file: str, environment: str) -> Config:
     """Read the configuration `file`; UsageError with every mistake by its path and near miss."""
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        lines = dict(_lines(node))
+        data = loader.construct_document(node) if node else {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{file} is not YAML.", why=str(error), todo="Correct the file."
         ) from error
@@ -152,7 +226,7 @@ def parse(text: bytes, *, file: str, environment: str) -> Config:
     except ValidationError as error:
         raise UsageError(
             f"{file} is not a valid configuration.",
-            why="\n".join(_mistake(dict(item)) for item in error.errors()),
+            why="\n".join(_mistake(dict(item), lines) for item in error.errors()),
             todo="`plate-release schema` prints what is allowed.",
         ) from error
     if config.environment != environment:
@@ -163,16 +237,46 @@ def parse(text: bytes, *, file: str, environment: str) -> Config:
     return config
 
 
-def _mistake(item: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in item["loc"]) or "(the file)"
-    if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(), n=1)
-        return f"{place}: no such key" + (f"; did you mean {near[0]}?" if near else "")
-    return f"{place}: {item['msg']}"
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which refuses a key that stands twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                problem = f"{key.value} stands twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(str(key.value))
+        return node
+
+
+Place: TypeAlias = tuple[str | int, ...]
+
+
+def _lines(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, int]]:
+    """Give the line of each key, from 1."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = (*place, str(key.value))
+            yield name, key.start_mark.line + 1
+            yield from _lines(value, name)
+
+
+def _mistake(item: dict[str, Any], lines: Mapping[Place, int]) -> str:
+    place: Sequence[str | int] = [part for part in item["loc"] if part != "[key]"]
+    at = next((lines[w] for n in range(len(place), 0, -1) if (w := tuple(place[:n])) in lines), 0)
+    where = f"{f'line {at}: ' if at else ''}{'.'.join(map(str, place)) or '(the file)'}"
+    unknown = item["type"] == "extra_forbidden"
+    if unknown or item["loc"][-1:] == ("[key]",):
+        known = _known_keys() if unknown else get_args(Check)
+        near = difflib.get_close_matches(str(place[-1]), known, n=1)
+        return f"{where}: no such key" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{where}: {item['msg'].removeprefix('Value error, ')}"
 
 
 def _known_keys() -> list[str]:
-    models: tuple[type[_Section], ...] = (Config, Argo, Kubernetes, Service, ReleaseDefaults)
+    models = (Config, Argo, Kubernetes, Service, TagPolicy, ReleaseDefaults)
     return [field.alias or name for m in models for name, field in m.model_fields.items()]
 
 

@@ -1,7 +1,8 @@
 """A request laid out: its repository, configuration, options and Applications, read once."""
 
+import difflib
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -31,7 +32,7 @@ from plate_release.gitops.ledger import Ledger
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.intent import INTENT, Intent
-from plate_release.model import Policy
+from plate_release.model import Finding, Policy
 from plate_release.plan import Target
 from plate_release.request import Options, Request, settle_options
 from plate_release.result import Journal
@@ -65,8 +66,21 @@ class Desk:
     def discovery(self) -> Discovery:
         """The Applications that stand in git."""
         found = applications(self.tree, self.config.applications)
-        self.journal.find(*found.findings)
+        self.journal.find(*found.findings, *self.config.levelled(self._strangers(found)))
         return found
+
+    def _strangers(self, found: Discovery) -> Iterator[Finding]:
+        """Tell of services in the configuration that nothing in git deploys."""
+        known = found.services(self.config.environment)
+        for name, service in self.config.services.items():
+            if service.application or name in known:
+                continue
+            near = difflib.get_close_matches(name, known, n=1)
+            # An ApplicationSet may well generate what is not near to anything.
+            if near or not found.generators:
+                text = f"The configuration names a service {name} that no Application in git is of"
+                mean = f": did you mean {near[0]}?" if near else "."
+                yield Finding("warning", "unknown-service", text + mean)
 
     @cached_property
     def argocd(self) -> "ArgoCD":
@@ -114,6 +128,20 @@ class Desk:
         self.tree = tree
         self.config = _config(self.request, tree)
         self.__dict__.pop("discovery", None)
+
+    def reviewed(self, findings: Iterable[Finding]) -> None:
+        """Note what a review found, at the levels of the configuration.
+
+        Raises PlanRefused for what is an error then.
+        """
+        found = self.config.levelled(findings)
+        self.journal.find(*found)
+        if refused := [one.message for one in found if one.level == "error"]:
+            raise PlanRefused(
+                "The review found what must not be released.",
+                why="\n".join(refused),
+                todo="Mend it, or lower the check's level under `checks:` in the configuration.",
+            )
 
     def services(self) -> list[str]:
         """Return every service of the environment."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from plate_release.charts import ImageKeys, Objects
 from plate_release.charts.checks import review, validate
 from plate_release.desk import Desk
-from plate_release.errors import PlanRefused, UsageError
+from plate_release.errors import UsageError
 from plate_release.gitops.ledger import last_good
 from plate_release.gitops.revert import target_of
 from plate_release.gitops.tree import RepositoryTree
@@ -55,9 +55,7 @@ def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> Reposi
         desk.helm,
         _checks(desk, lambda target, _, ask: Judged(ask, found=found[target.service])),
     )
-    findings = _findings(desk, plan)
-    desk.journal.find(*findings)
-    _refuse_errors(findings)
+    desk.reviewed(plan.findings)
     return plan.parts[0] if plan.parts else None
 
 
@@ -124,13 +122,6 @@ def _look(objects: Objects, kube_version: str) -> tuple[Finding, ...]:
     return (*review(objects, kube_version), *validate(objects, kube_version))
 
 
-def _findings(desk: Desk, plan: Plan) -> tuple[Finding, ...]:
-    """Return what a reviewer should know, each at the level that the configuration gives it."""
-    levels = desk.config.checks
-    found = ((f, levels.get(f.code, f.level)) for f in plan.findings)
-    return tuple(replace(f, level=level) for f, level in found if level != "off")
-
-
 def tell_services(desk: Desk, services: Iterable[ServicePlan]) -> None:
     """Note in the journal which services this run is about."""
     results = tuple(
@@ -152,8 +143,6 @@ def tell_services(desk: Desk, services: Iterable[ServicePlan]) -> None:
 def _tell(desk: Desk, plan: Plan) -> None:
     everyone = (*plan.services, *plan.unchanged)
     tell_services(desk, everyone)
-    findings = _findings(desk, plan)
-    desk.journal.find(*findings)
     desk.journal.result = replace(
         desk.journal.result,
         edits=tuple(edit for service in plan.services for edit in service.edits),
@@ -163,14 +152,4 @@ def _tell(desk: Desk, plan: Plan) -> None:
     for service in everyone:
         shift = f"{service.before} -> {service.after}" if service.edits else "nothing to change"
         desk.journal.event(f"planned {service.target.service}: {shift} ({service.file})")
-    _refuse_errors(findings)
-
-
-def _refuse_errors(findings: Iterable[Finding]) -> None:
-    refused = [finding.message for finding in findings if finding.level == "error"]
-    if refused:
-        raise PlanRefused(
-            "The review found what must not be released.",
-            why="\n".join(refused),
-            todo="Mend it, or lower the check's level under `checks:` in the configuration.",
-        )
+    desk.reviewed(plan.findings)

@@ -112,7 +112,7 @@ def must_run_on(desk: Desk, service: ServicePlan, tree: ResourceTree | None) -> 
         raise _wrong(service.images[0], service.found, unfit)
     if unfit:
         text = f"{service.images[0]} does not run on {', '.join(unfit)}, as some nodes are."
-        desk.journal.find(Finding("warning", "image-platform", text))
+        desk.reviewed([Finding("warning", "image-platform", text)])
 
 
 def runs_on(found: FoundImage, wanted: str) -> bool:
@@ -139,7 +139,8 @@ def compare_running(desk: Desk, services: Iterable[ServicePlan]) -> None:
     for service in services:
         if service.found is not None:
             running = _running(desk, service)
-            desk.journal.find(*strangers(service.images[0], service.found, running))
+            found = strangers(service.images[0], service.found, running)
+            desk.journal.find(*desk.config.levelled(found))
 
 
 def strangers(

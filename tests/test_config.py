@@ -1,10 +1,17 @@
 import json
+import re
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from plate_release import config
 from plate_release.errors import UsageError
+from plate_release.model import Finding
+
+PACKAGE = Path(config.__file__).parent
+CHARTS = [f"charts/{path.name}" for path in (PACKAGE / "charts").glob("*.py")]
 
 
 def parse(text: str) -> config.Config:
@@ -56,7 +63,7 @@ services:
     tags: {policy: semver, allow-downgrade: false}
     access: ["http://plate-api.plate-prod.svc:3006"]
 release: {timeout: 20m, cluster-dry-run: on}
-checks: {missing-probes: error}
+checks: {no-probes: error, image-unchecked: off, shared-values: warning}
 """
     )
     service = parsed.service("plate-api")
@@ -65,12 +72,29 @@ checks: {missing-probes: error}
     assert service.access == ("http://plate-api.plate-prod.svc:3006",)
     assert (parsed.release.timeout, parsed.release.cluster_dry_run) == (1200, "on")
     assert parsed.service("another") == config.Service()
+    assert parsed.checks == {
+        "no-probes": "error",
+        "image-unchecked": "off",
+        "shared-values": "warning",
+    }
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("confrim: true", "confrim: no such key; did you mean confirm"),
+        ("confrim: true", "line 1: confrim: no such key; did you mean confirm"),
+        ("checks:\n  missing-probes: error", "line 2: checks.missing-probes: no such key; did you"),
+        ("checks: {no-probes: on}", "line 1: checks.no-probes: Input should be 'error'"),
+        ("services: {a: {tags: {polciy: any}}}", "services.a.tags.polciy: .* did you mean policy"),
+        ("confirm: true\nconfirm: false", "(?s)is not YAML.*confirm stands twice.*line 2"),
+        ("services: {a: {}, a: {}}", "(?s)is not YAML.*a stands twice"),
+        ("environment: 2026-13-45", "(?s)is not YAML.*month must be in"),
+        ("release: {timeout: 900}", "release.timeout: 900 is not a duration. Write it like"),
+        ("release: {soak: true}", "release.soak: True is not a duration"),
+        ("applications: ../x", "applications: '../x' leaves the repository"),
+        ("applications: /apps", "applications: '/apps' leaves the repository"),
+        ("? [a]\n: 1", "valid|YAML"),
+        ("a: " + "[" * 3000, "is not YAML"),
         ("services: {a: {tagkey: x}}", "services.a.tagkey: no such key; did you mean tag-key"),
         ("release: {timeout: 15}\nconfirm: 7", "confirm"),
         ("release: {timeout: soon}", "release.timeout: .*is not a duration"),
@@ -82,6 +106,33 @@ checks: {missing-probes: error}
 def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse(text)
+
+
+@pytest.mark.parametrize("key", ["services", "checks", "release", "argocd", "applications"])
+def test_a_key_with_nothing_behind_it_says_nothing(key: str) -> None:
+    assert parse(f"{key}:\n") == parse("")
+    assert parse("services: {plate-api: }\n").service("plate-api") == config.Service()
+
+
+def test_every_finding_of_a_plan_has_a_level_that_can_be_set() -> None:
+    modules = ["planner.py", "provenance.py", "desk.py", "images/policy.py", *CHARTS]
+    text = "".join((PACKAGE / module).read_text() for module in modules)
+    given = r'Finding\((?:"(?:error|warning|info)"|level),|_missing\('
+    codes = set(re.findall(rf'(?:{given})\s*f?"([a-z-]+)', text))
+    assert len(codes) > 15
+    known = set(get_args(config.Check))
+    assert {code for code in codes if not any(one.startswith(code) for one in known)} <= {
+        "unreadable-manifest"  # of a file, not of the plan
+    }
+
+
+def test_levels_are_those_of_the_configuration() -> None:
+    found = [Finding("warning", code, "x") for code in ("no-probes", "no-resources", "helm-lint")]
+    levelled = parse("checks: {no-probes: error, helm-lint: off}").levelled(found)
+    assert [(one.code, one.level) for one in levelled] == [
+        ("no-probes", "error"),
+        ("no-resources", "warning"),
+    ]
 
 
 def test_the_schema_accepts_what_the_parser_accepts() -> None:

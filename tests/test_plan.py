@@ -250,3 +250,17 @@ def test_findings_of_several_services_say_whose_they_are(repository: Repository)
     _, report = repository.plan("api=1.5.0", "web=1.5.0")
     whose = {message.partition(":")[0] for message in found(report, "no-resources")}
     assert whose == {"api-prod", "web-prod"}
+
+
+def test_a_service_of_the_configuration_that_nothing_deploys_is_told(
+    repository: Repository,
+) -> None:
+    repository.service("api", "values-prod.yaml")
+    configured = "services: {apii: {tag-key: tag}, other: {application: api-prod}, api: }\n"
+    repository.write(
+        {"charts/api/values-prod.yaml": "tag: 1.4.2\n", "environments/prod.yaml": configured}
+    )
+    _, report = repository.plan("api=1.5.0")
+    (message,) = found(report, "unknown-service")
+    assert message.startswith("The configuration names a service apii")
+    assert message.endswith("did you mean api?")

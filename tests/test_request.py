@@ -7,7 +7,7 @@ from plate_release.request import Given, settle_options
 
 
 def test_a_flag_beats_the_environment_and_that_beats_the_configuration() -> None:
-    defaults = ReleaseDefaults(soak=5, on_failure="hold")
+    defaults = ReleaseDefaults.model_validate({"soak": "5s", "on-failure": "hold"})
     environ = {"DRY_RUN": "true", "SKIP_BACKUP": "1"}
     options = settle_options(Given(dry_run=False, soak=7), environ, defaults)
     assert (options.dry_run, options.skip_backup) == (False, True)
