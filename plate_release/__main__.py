@@ -1,5 +1,6 @@
 """The entry point, and what is told of a command line that cannot be understood."""
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -15,11 +16,30 @@ _SHORT = re.compile(r"-(?=.)[qvyh]*(?:o.*)?")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (default: the process's) and return its exit status."""
-    arguments = hoist(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if argv is None and os.environ.get("GITHUB_ACTIONS") == "true":
+        from plate_release.github import without_commands
+
+        with without_commands(_say):
+            return _main(sys.argv[1:])
+    return _main(sys.argv[1:] if argv is None else argv)
+
+
+def _main(argv: Sequence[str]) -> int:
+    arguments = hoist(argv) or ["--help"]
     try:
         return _run(arguments)
     except ReleaseError as error:
         return _refuse(error, arguments)
+
+
+def _say(line: str) -> None:
+    # The runner reads both streams; standard output may be JSON.
+    from plate_release.report.stream import Patient
+
+    sys.stdout.flush()
+    stream = Patient(sys.stderr)
+    stream.write(line)
+    stream.flush()
 
 
 def hoist(argv: Sequence[str]) -> list[str]:
@@ -60,7 +80,8 @@ def _run(arguments: list[str]) -> int:
         status = app(arguments, prog_name="plate-release", standalone_mode=False)
     except typer.exceptions.TyperException as error:
         raise UsageError(
-            str(error) or "the command line cannot be understood",
+            error.format_message().replace("Value error, ", "")
+            or "The command line cannot be understood.",
             todo="`plate-release --help` lists the commands, `COMMAND --help` one's options.",
         ) from error
     except typer.Abort:

@@ -37,23 +37,21 @@ _NOTHING = "The run was interrupted; nothing was changed."
 
 
 def plan(shared: "Shared", asks: list[str], given: Given) -> int:
-    """Print what would change."""
-    return _release(shared, given, lambda desk: release.plan(desk, _asks(asks)))
+    """Print what would change. Raises UsageError for what is no SERVICE=TAG."""
+    wanted = _asks(asks)
+    return _release(shared, given, lambda desk: release.plan(desk, wanted))
 
 
 def deploy(shared: "Shared", asks: list[str], given: Given) -> int:
-    """Release, and print how it ended."""
-    return _release(shared, given, lambda desk: release.deploy(desk, _asks(asks)))
+    """Release, and print how it ended. Raises UsageError for what is no SERVICE=TAG."""
+    wanted = _asks(asks)
+    return _release(shared, given, lambda desk: release.deploy(desk, wanted))
 
 
 def rollback(shared: "Shared", services: list[str], to: str | None, given: Given) -> int:
-    """Roll back, and print how it ended."""
-
-    def road(desk: Desk) -> Result:
-        asks = [] if to is None else _asks([f"{service}={to}" for service in services])
-        return release.rollback(desk, services, asks)
-
-    return _release(shared, given, road)
+    """Roll back, and print how it ended. Raises UsageError for what is no service or tag."""
+    asks = [] if to is None else _asks([f"{service}={to}" for service in services])
+    return _release(shared, given, lambda desk: release.rollback(desk, services, asks))
 
 
 def watch(shared: "Shared", commit: str | None, given: Given) -> int:
@@ -181,8 +179,8 @@ def _look(
     with _running(shared, signals) as (world, journal):
         try:
             body = read(open_desk(_request(shared, Given()), world, journal))
-        except (ReleaseError, KeyboardInterrupt) as error:
-            told = error if isinstance(error, ReleaseError) else Interrupted("Interrupted.")
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # told, whatever it is
+            told = _told(error, journal.result, world.stop)
             text.error(str(told))
             if shared.output == "json":
                 say(sys.stdout, dump(refusal(refuse(journal.result, told))))
@@ -238,7 +236,7 @@ def _tell(shared: "Shared", result: Result) -> None:
         planned = result.outcome in (Outcome.PLANNED, Outcome.UNCHANGED)
         say(sys.stdout, dump(report(result, plan=planned)))
     else:
-        text.show(result, console(sys.stdout))
+        text.show(result, console(sys.stdout), quiet=shared.quiet)
     if runner := Runner.of(os.environ):
         try:
             runner.add_summary(render(result))

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from plate_release import gates, release
+from plate_release import commands, gates, release
 from plate_release.__main__ import main
 from plate_release.config import Config
 from plate_release.desk import Desk
@@ -180,6 +180,59 @@ def test_a_refusal_names_the_environment_wherever_it_stands(run: Run) -> None:
     for arguments in (("status", "nobody"), ("frobnicate",)):
         assert run(*arguments, "--environment=stage").body["environment"] == "stage"
         assert run(*arguments).body["environment"] == "prod"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["plan"], "Missing argument 'SERVICE=TAG...'."),
+        (
+            ["plan", "a=1", "--image-check=maybe"],
+            "Invalid value for '--image-check': 'maybe' is not one of 'require', 'warn', 'off'.",
+        ),
+        (["plna", "a=1"], "No such command 'plna'. Did you mean 'plan', 'replay'?"),
+        (["plan", "a=1", "--nope"], "No such option: --nope"),
+        (["plan", "a", "--repo=/nowhere/at/all"], "'a' names no service and tag"),
+    ],
+)
+def test_a_command_line_that_cannot_be_understood(
+    run: Run, arguments: list[str], says: str
+) -> None:
+    told = run(*arguments)
+    assert told.status == 2
+    assert told.last.splitlines()[0] == says
+
+
+@pytest.mark.parametrize("command", ["status", "check", "history", "settle"])
+def test_a_mistake_of_ours_while_looking_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(commands, "open_desk", fail)
+    told = run(command)
+    assert told.status == 2
+    assert told.body["findings"][-1]["code"] == "internal-error"
+    assert "KeyError: 'x'" in told.stderr
+
+
+def test_the_runner_obeys_no_line_of_a_run(tmp_path: Path) -> None:
+    program = str(Path(sys.executable).with_name("plate-release"))
+    done = subprocess.run(
+        [program, "-ojson", "plan", "a\n::warning::b"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "GITHUB_ACTIONS": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    first, *between, last = done.stderr.splitlines()
+    token = first.removeprefix("::stop-commands::")
+    assert len(token) == 32
+    assert last == f"::{token}::"
+    assert between
+    assert json.loads(done.stdout)["exit_code"] == done.returncode == 2
 
 
 def test_status_shows_what_it_can(run: Run) -> None:

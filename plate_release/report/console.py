@@ -18,8 +18,10 @@ from plate_release.result import Moment, Result, ServiceResult, Watched
 
 _GOOD = {Outcome.RELEASED, Outcome.PLANNED, Outcome.UNCHANGED, Outcome.UNWATCHED}
 _COLOUR = {"error": "red", "warning": "yellow", "info": "cyan"}
-# A rendered difference longer than a screen is cut, unless asked for whole with -v.
-_SCREEN = 60
+# What is longer is cut, unless asked for whole with -v: lines where there is no screen to fill, and
+# characters of a line.
+_SCREEN, _LINE = 60, 400
+_LEAST = 10
 
 
 def text(value: str, style: str = "") -> Text:
@@ -86,30 +88,42 @@ def _waiting(service: str, said: str) -> Text:
     )
 
 
-def show(result: Result, console: Console) -> None:
-    """Print the end of a run: the findings, a table and one line."""
-    for finding in result.findings:
-        # A refusal stands on standard error already.
-        if result.outcome is not Outcome.REFUSED or finding.level != "error":
-            console.print(_finding(finding))
-    if result.services:
-        console.print(_table(result))
+def show(result: Result, console: Console, *, quiet: bool = False) -> None:
+    """Print the end of a run: findings, edits, a table and one line; the last alone if `quiet`."""
+    if not quiet:
+        _show_whole(result, console)
     style = "bold green" if result.outcome in _GOOD else "bold red"
     console.print(text(headline(result), style))
 
 
+def _show_whole(result: Result, console: Console) -> None:
+    for finding in result.findings:
+        # A refusal stands on standard error already.
+        if result.outcome is not Outcome.REFUSED or finding.level != "error":
+            console.print(_finding(finding))
+    for edit in result.edits:
+        shift = f"{edit.before or '(empty)'} -> {edit.after or '(empty)'}"
+        console.print(text(f"{edit.file}:{edit.line}  {edit.key}: {shift}"))
+    if result.services:
+        console.print(_table(result))
+
+
 def difference(diff: str, console: Console, *, whole: bool) -> None:
-    """Print a unified difference in colour, cut at a screen unless `whole`."""
+    """Print a unified difference in colour; unless `whole`, cut at a screen and at long lines."""
     lines = diff.splitlines()
-    shown = lines if whole else lines[:_SCREEN]
+    screen = max(_LEAST, console.height - 2) if console.is_terminal else _SCREEN
+    shown = lines if whole else lines[:screen]
     for line in shown:
-        console.print(text(line, _diff_style(line)))
-    if len(shown) < len(lines):
-        console.print(f"... {len(lines) - len(shown)} more lines; -v shows them", style="dim")
+        cut = line if whole or len(line) <= _LINE else f"{line[:_LINE]}… (-v shows all of it)"
+        console.print(text(cut, _diff_style(line)))
+    if rest := lines[len(shown) :]:
+        objects = [line[4:] for line in rest if line.startswith("+++ ")]
+        of = f", of {', '.join(objects)}" if objects else ""
+        console.print(text(f"... {len(rest)} more lines{of}; -v shows them", "dim"))
 
 
 def _diff_style(line: str) -> str:
-    if line.startswith(("+++", "---")):
+    if line.startswith(("+++ ", "--- ", "diff ")):
         return "bold"
     return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
 

@@ -21,6 +21,9 @@ class Patient:
     def __init__(self, stream: TextIO | None) -> None:
         # Python has None for a stream that was closed before it started.
         self._stream = stream or io.StringIO()
+        if isinstance(stream, io.TextIOWrapper):
+            # Whatever the locale can write: an unknown character is no reason to end.
+            stream.reconfigure(errors="backslashreplace")
 
     @property
     def encoding(self) -> str:

@@ -1,6 +1,5 @@
 """Text from outside (Argo CD, helm, git, the registry), made safe for the place that shows it."""
 
-import html as _html
 import re
 from unicodedata import category
 
@@ -41,11 +40,6 @@ def fenced(text: str, language: str = "") -> str:
     runs = (len(run) for run in re.findall("`+", text))
     fence = "`" * max(3, 1 + max(runs, default=0))
     return f"{fence}{language}\n{terminal(text).rstrip()}\n{fence}\n"
-
-
-def html(text: str) -> str:
-    """Return `text` for HTML, in an element or in a quoted attribute."""
-    return _html.escape(terminal(text))
 
 
 def _seen(character: str) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -135,9 +136,12 @@ def test_a_revert_tells_the_tag_that_it_went_to() -> None:
     assert "1.4.0" in summary.render(journal.result)
 
 
-@pytest.mark.parametrize(
-    "text", [shown(BACK), summary.render(BACK), dump(report(BACK, plan=False))]
-)
+def test_the_json_has_what_was_said_as_it_was() -> None:
+    (one,) = json.loads(dump(report(BACK, plan=False)))["services"]
+    assert one["reason"] == EVIL
+
+
+@pytest.mark.parametrize("text", [shown(BACK), summary.render(BACK)])
 def test_no_control_character_gets_through(text: str) -> None:
     assert not any(ord(character) < 32 and character != "\n" for character in text)
 
@@ -165,6 +169,83 @@ def test_a_log_gets_a_line_a_change_and_no_cursor_movement() -> None:
     assert "\x1b" not in text
     assert text.count("Progressing") == 1
     assert "40 more lines" in text
+
+
+PLANNED = Result(
+    Outcome.PLANNED,
+    ExitCode.RELEASED,
+    "prod",
+    services=(service(),),
+    findings=(Finding("warning", "helm-lint", "templates/a.yaml: an odd name"),),
+    edits=(Edit("v.yaml", "image.tag", 4, "1.4.2", "1.5.0"), Edit("v.yaml", "digest", 5, "x", "")),
+    diff="--- Deployment shop (now)\n+++ Deployment shop (planned)\n@@ -1 +1 @@\n-1.4.2\n+1.5.0\n",
+)
+
+
+def test_a_plan_shows_its_edits_and_what_lint_says() -> None:
+    lines = shown(PLANNED).splitlines()
+    assert lines[0] == "warning: templates/a.yaml: an odd name [helm-lint]"
+    assert lines[1:3] == [
+        "v.yaml:4  image.tag: 1.4.2 -> 1.5.0",
+        "v.yaml:5  digest: x -> (empty)",
+    ]
+
+
+def test_who_wants_it_quiet_is_told_only_how_it_ended() -> None:
+    stream = io.StringIO()
+    console.show(PLANNED, Console(file=stream), quiet=True)
+    assert stream.getvalue() == "planned (exit 0)\n"
+
+
+def test_the_summary_folds_the_difference() -> None:
+    assert (
+        "<details><summary>Rendered difference</summary>\n\n```diff\n--- Deployment shop (now)\n"
+        in summary.render(PLANNED)
+    )
+
+
+LONG = "".join(
+    f"--- ConfigMap c{n} (now)\n+++ ConfigMap c{n} (planned)\n@@ -1 +1 @@\n-a\n+{'b' * 500}\n"
+    for n in range(20)
+)
+
+
+def drawn(diff: str, *, whole: bool = False, height: int | None = None) -> list[str]:
+    stream = io.StringIO()
+    terminal = height is not None
+    console.difference(
+        diff,
+        Console(file=stream, force_terminal=terminal, width=9000, height=height or 25),
+        whole=whole,
+    )
+    return stream.getvalue().splitlines()
+
+
+def test_a_difference_is_cut_at_a_screen_and_names_what_is_left_out() -> None:
+    log, terminal = drawn(LONG), drawn(LONG, height=22)
+    assert (len(log), len(terminal)) == (61, 21)
+    assert log[4] == "+" + "b" * 399 + "… (-v shows all of it)"
+    more = "... 40 more lines, of ConfigMap c12 (planned), ConfigMap c13 (planned), "
+    assert log[-1].startswith(more)
+    assert log[-1].endswith("ConfigMap c19 (planned); -v shows them")
+    assert len(drawn(LONG, height=3)) == 11
+
+
+def test_a_difference_is_whole_where_that_is_wanted() -> None:
+    assert drawn(LONG, whole=True) == LONG.splitlines()
+
+
+def test_a_difference_has_its_colours() -> None:
+    red, green = (re.compile(rf"\x1b\[{code}m(.*)\x1b\[0m") for code in ("31", "32"))
+    lines = drawn(PLANNED.diff, height=40)
+    assert [m[1] for line in lines if (m := red.fullmatch(line))] == ["-1.4.2"]
+    assert [m[1] for line in lines if (m := green.fullmatch(line))] == ["+1.5.0"]
+
+
+def test_a_character_that_the_locale_cannot_write_ends_nothing(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w", encoding="ascii") as stream:
+        say(stream, "größer \U0001f680")
+    assert (tmp_path / "log").read_text() == "gr\\xf6\\xdfer \\U0001f680\n"
 
 
 def test_a_reader_that_leaves_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

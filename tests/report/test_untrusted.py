@@ -101,11 +101,3 @@ def test_a_fenced_block_cannot_be_left(text: str) -> None:
     (block,) = tokens
     assert block.type == "fence"
     assert block.content.split() == untrusted.terminal(text).split()
-
-
-@given(NASTY)
-def test_html_cannot_be_left_either(text: str) -> None:
-    made = untrusted.html(text)
-
-    assert not set(made) & set("<>\"'")
-    assert stdlib_html.unescape(made) == untrusted.terminal(text)
