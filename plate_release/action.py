@@ -100,6 +100,9 @@ def given_environment(inputs: Inputs) -> dict[str, str]:
         "ARGOCD_SERVER": inputs["argocd-server"],
         "ARGOCD_AUTH_TOKEN": inputs["argocd-token"],
         "KUBECONFIG": inputs["kubeconfig"],
+        "REGISTRY": inputs["registry"],
+        "REGISTRY_USERNAME": inputs["registry-username"],
+        "REGISTRY_PASSWORD": inputs["registry-password"],
     }
     return {name: value for name, value in given.items() if value}
 
@@ -210,6 +213,8 @@ def _mask(inputs: Inputs) -> None:
     for name in ("token", "argocd-token", "job-token"):
         for line in masks(Secret(inputs[name])):
             _say(f"{line}\n")
+    for line in masks(Secret(inputs["registry-password"]), inputs["registry-username"]):
+        _say(f"{line}\n")
 
 
 def _say(text: str) -> None:

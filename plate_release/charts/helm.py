@@ -1,7 +1,7 @@
 """The helm program: which one, and how it is run.
 
 It gets no plugins, no settings of the user's, no cluster; only fetching a chart goes to the
-network.
+network, with Docker's logins.
 """
 
 import shutil
@@ -41,8 +41,10 @@ class Helm:
         """
         passed = {key: self.environ[key] for key in _PASSED_ON + _PROXIES if key in self.environ}
         own = {f"HELM_{what}_HOME": str(home / what) for what in ("CONFIG", "CACHE", "DATA")}
+        docker = self.environ.get("DOCKER_CONFIG") or f"{self.environ.get('HOME', home)}/.docker"
         rest = {
             "HOME": str(home),
+            "DOCKER_CONFIG": docker,
             "HELM_PLUGINS": str(home / "none"),
             "KUBECONFIG": str(home / "none"),
             # It lives for a moment: most of its garbage may stay.

@@ -21,7 +21,7 @@ def lay_out(helm: Helm, inputs: ChartInputs, home: Path) -> Path:
     tree = home / "tree"
     tree.mkdir(parents=True)
     if inputs.remote:
-        folder = _fetched(helm, inputs.remote, tree)
+        folder = fetched(helm, inputs.remote, tree)
     else:
         inputs.tree.export(inputs.chart, tree)
         folder = tree / inputs.chart
@@ -64,7 +64,8 @@ def _build(helm: Helm, inputs: ChartInputs, folder: Path, home: Path) -> None:
             )
 
 
-def _fetched(helm: Helm, chart: RemoteChart, into: Path) -> Path:
+def fetched(helm: Helm, chart: RemoteChart, into: Path) -> Path:
+    """Fetch a chart into a folder and return its own. Raises ChartRefused."""
     address = chart.repository.removeprefix("oci://").rstrip("/")
     http = chart.repository.startswith(_HTTP)
     options = [f"--repo={chart.repository}"] if http else []

@@ -35,6 +35,9 @@ GIVEN = {
     "image-check": "off",
     "skip-backup": "true",
     "kubeconfig": "/some/file",
+    "registry": "registry.example.com",
+    "registry-username": "robot",
+    "registry-password": "t3",
 }
 JOB = {"GITHUB_REPOSITORY": "plate/gitops", "GITHUB_SERVER_URL": "https://github.com"}
 

@@ -60,8 +60,10 @@ def registry(folder: Path, storage: Path, **settings: Any) -> Iterator[str]:
             raise AssertionError(said)
         # Its log is read on, or it would stop once the pipe is full.
         threading.Thread(target=process.stderr.read, daemon=True).start()
-        yield match[1]
-        process.terminate()
+        try:
+            yield match[1]
+        finally:
+            process.terminate()
 
 
 def digest_of(data: bytes) -> str:
