@@ -108,6 +108,26 @@ def test_a_chart_is_rendered_for_the_cluster_that_is_there(nobody: Team) -> None
     assert "1.30.4" in ended.stderr
 
 
+GENERATOR = """\
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {name: shops}
+spec: {generators: [{git: {directories: [{path: helm/applications/*}]}}]}
+"""
+
+
+def test_an_application_that_only_argo_cd_knows_is_released(team: Team) -> None:
+    apps = "environments/argocd/apps"
+    manifest = f"{apps}/{team.service}-prod.yaml"
+    team.push("generate it", {manifest: None, f"{apps}/set.yaml": ("", GENERATOR)})
+    ended = team.deploy(f"{team.service}=1.5.0")
+    assert (ended.status, ended.report["outcome"]) == (0, "released"), ended.stderr
+    assert team.tag() == "1.5.0"
+    unknown = team.run("plan", "nobody=1.5.0")
+    assert unknown.status == 2
+    assert "ApplicationSets may generate it, which only Argo CD knows: shops" in unknown.stderr
+
+
 def test_the_script_s_dry_run_variable_is_obeyed(team: Team) -> None:
     refs = team.refs()
     ended = team.deploy(f"{team.service}=1.5.0", DRY_RUN="true")
