@@ -24,7 +24,8 @@ from plate_release.values.lookup import Found, absence, locate, scalar_text, sta
 from plate_release.values.meaning import is_string, write
 
 # The head and the first line of a block scalar.
-_BLOCK = re.compile(r"[|>][^\r\n]*\r?\n[ \t]*(?P<line>[^\s][^\r\n]*)")
+# One that strips: without a line break at the file's end, Helm 4 reads one into the others.
+_BLOCK = re.compile(r"[|>]\d?-[^\r\n]*\r?\n[ \t]*(?P<line>[^\s][^\r\n]*)")
 # All that an event says but for its place and its type; scalars apart, which are most of them.
 _CONTENT: dict[type, Callable[[object], object]] = {
     MappingStartEvent: attrgetter("flow_style", "tag", "anchor"),

@@ -44,6 +44,8 @@ def edited(text: str, key: str, value: str) -> str:
         ("tag: &t x\n", "tag", "z", "tag: &t z\n"),
         ("tag: one\n  two\nb: 1\n", "tag", "z", "tag: z\nb: 1\n"),
         ("tag: |-\n  1.4.2\n\nb: 1\n", "tag", "1.20", "tag: |-\n  1.20\n\nb: 1\n"),
+        ("tag: >2-\n  1.4.2", "tag", "1.20", "tag: >2-\n  1.20"),
+        ("tag: |-2\n  1.4.2", "tag", "1.20", "tag: |-2\n  1.20"),
         ("tag: >- # folded\n    1.4.2", "tag", "1.5.0", "tag: >- # folded\n    1.5.0"),
         (
             "b: &b {x: 1}\na:\n  <<: *b\n  tag: 1\n",
@@ -212,6 +214,8 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: {tag: *nothing}\n", "1:10", "no anchor before it"),
         ("a: &a {tag: 1, b: *a}\n", "1:19", "inside its own anchor"),
         ("a:\n  tag: |\n    1.4.2\n", "2:8", "block scalar"),
+        ("a:\n  tag: |\n    1.4.2", "2:8", "block scalar"),
+        ("a:\n  tag: >+\n    1.4.2", "2:8", "block scalar"),
         ("a:\n  tag: |-\n    1\n    2\n", "2:8", "block scalar"),
         ("a: {tag}\n", "1:8", "a.tag cannot be edited with certainty here"),
         ("? a\n", "2:1", "a.tag is not there: a is a scalar without tag"),
