@@ -5,6 +5,7 @@ in turns, in CPU seconds, and the medians compared. Only the first has a bound (
 shapes are given at two sizes, so that growth faster than the file shows in the last column.
 """
 
+import json
 import statistics
 import sys
 import time
@@ -34,6 +35,14 @@ def values(lines: int) -> tuple[str, str]:
     return "".join(SERVICE.format(i=i) for i in range(count)), f"service-{count // 2}.image.tag"
 
 
+def as_json(services: int) -> tuple[str, str]:
+    return json.dumps(yaml.safe_load(values(12 * services)[0]), indent=2), "service-1.image.tag"
+
+
+def quoted(keys: int) -> tuple[str, str]:
+    return "".join(f'"k{i}": "v{i}"\n' for i in range(keys)) + '"tag": "a"\n', "tag"
+
+
 def deep(levels: int) -> tuple[str, str]:
     text = "".join(f"{'  ' * i}k:\n" for i in range(levels)) + f"{'  ' * levels}tag: a\n"
     return text, "k." * levels + "tag"
@@ -56,6 +65,8 @@ def aliases(count: int) -> tuple[str, str]:
 
 
 SHAPES = [
+    (as_json, 500),
+    (quoted, 10_000),
     (deep, 90),
     (wide, 10_000),
     (long_line, 10_000),

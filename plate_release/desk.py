@@ -159,21 +159,30 @@ class Desk:
 
     def targets(self, services: Sequence[str]) -> list[Target]:
         """Find the services. Raises UsageError for one that is unknown, the near miss named."""
-        return [
-            self._target(service, self._manifest(service), self.config.service(service))
-            for service in services
-        ]
+        return [self._released(service) for service in services]
 
-    def readers(self, repository: Repository, files: Collection[str]) -> Iterator[Target]:
-        """Give the Applications in git that may read any of the files, by their real paths."""
+    def readers(self, repository: Repository, files: Collection[str]) -> Iterator[Manifest]:
+        """Give the Applications in git that may take values from any of the files.
+
+        Files go by their real paths in the repository.
+        """
         branch, tree = self.request.place.branch, self.head(repository)
         for manifest in self.discovery.manifests:
-            for url in repositories(manifest.application.spec):
-                home = repository is self.home and self._is_home(url, manifest)
-                if (home or same_repository(url, repository.url)) and may_read(
-                    manifest, url, branch, tree, files
-                ):
-                    yield self._target(manifest.name, manifest, Service())
+            url = self._url_in(repository, manifest)
+            if url and may_read(manifest, url, branch, tree, files):
+                yield manifest
+
+    def reader(self, repository: Repository, manifest: Manifest) -> Target:
+        """Return an Application as one that takes values from a repository."""
+        url = self._url_in(repository, manifest) or repository.url
+        return self._target(manifest.name, manifest, Service(), repository, url)
+
+    def _url_in(self, repository: Repository, manifest: Manifest) -> str | None:
+        """Return what an Application calls a repository, None where it has nothing of it."""
+        urls = repositories(manifest.application.spec)
+        if repository is self.home:
+            return next((url for url in urls if self._is_home(url, manifest)), None)
+        return next((url for url in urls if same_repository(url, repository.url)), None)
 
     def ref(self, target: Target) -> "AppRef":
         """Return the Application's address in Argo CD."""
@@ -253,17 +262,24 @@ class Desk:
         if self.world.stop.asked:
             raise Interrupted("The run was interrupted; nothing was changed.")
 
-    def _target(self, service: str, manifest: Manifest, configured: Service) -> Target:
-        spec = manifest.application.spec
-        urls = repositories(spec)
-        url = next((url for url in urls if self._is_home(url, manifest)), None)
-        branch = self.request.place.branch
-        if url is not None:
-            repository = self.home
-        else:
-            url = _values_repository(manifest, urls)
+    def _released(self, service: str) -> Target:
+        manifest, branch = self._manifest(service), self.request.place.branch
+        repository, url = self.home, self._url_in(self.home, manifest)
+        if url is None:
+            url = _values_repository(manifest)
             repository = self.world.repository(url, branch)
-        require_branch(spec, url, branch)
+        require_branch(manifest.application.spec, url, branch)
+        return self._target(service, manifest, self.config.service(service), repository, url)
+
+    def _target(
+        self,
+        service: str,
+        manifest: Manifest,
+        configured: Service,
+        repository: Repository,
+        url: str,
+    ) -> Target:
+        spec, branch = manifest.application.spec, self.request.place.branch
         return Target(
             service,
             manifest,
@@ -273,7 +289,7 @@ class Desk:
             configured.values_file,
             self.capabilities(spec.destination),
             others={
-                source.origin: self._elsewhere(source, repository, url)
+                source.origin: self._elsewhere(source, manifest, repository, url)
                 for source in spec.all_sources
                 if not source.is_remote
                 and not (same_repository(source.repo_url, url) and source.follows(branch))
@@ -281,11 +297,20 @@ class Desk:
             configured=os.path.normpath(self.request.place.config_path),
         )
 
-    def _elsewhere(self, source: Source, ours: Repository, url: str) -> RepositoryTree:
+    def _elsewhere(
+        self, source: Source, manifest: Manifest, ours: Repository, url: str
+    ) -> RepositoryTree:
         """Return the view of a source that does not follow our branch, the same all the run."""
+        branch = self.request.place.branch
+        if same_repository(source.repo_url, url):
+            repository = ours
+        elif self._is_home(source.repo_url, manifest):
+            repository = self.home
+        else:
+            repository = self.world.repository(source.repo_url, branch)
+        if repository is self.home and source.follows(branch):
+            return self.tree
         if source.origin not in self._views:
-            other = self.world.repository(source.repo_url, self.request.place.branch)
-            repository = ours if same_repository(source.repo_url, url) else other
             self._views[source.origin] = repository.at(source.target_revision)
         return self._views[source.origin]
 
@@ -321,8 +346,9 @@ class Desk:
             raise unknown from error
 
 
-def _values_repository(manifest: Manifest, urls: Sequence[str]) -> str:
+def _values_repository(manifest: Manifest) -> str:
     """Return the repository whose files are values: one lent as $ref, else the first."""
+    urls = repositories(manifest.application.spec)
     sources = manifest.application.spec.all_sources
     lent = [s.repo_url for s in sources if s.ref and not s.is_remote]
     if not urls:
@@ -330,7 +356,7 @@ def _values_repository(manifest: Manifest, urls: Sequence[str]) -> str:
             f"The Application {manifest.name} has no source in git.",
             todo="plate-release edits values files that stand in a git repository.",
         )
-    return (lent or list(urls))[0]
+    return (lent or urls)[0]
 
 
 def open_desk(request: Request, world: World, journal: Journal, **fallback: Policy) -> Desk:

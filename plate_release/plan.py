@@ -124,13 +124,14 @@ class Checks:
 
     judge: looks at a tag; raises TagRefused where it may not be released. review: looks at what
     would be applied to a Kubernetes of some version, empty where that is not known. readers: gives
-    the other Applications that may read any of a repository's files. strict: what helm lint warns
-    of refuses.
+    the Applications that may take values from any of a repository's files. reader: makes one of
+    them a target in that repository; raises ReleaseError. strict: what helm lint warns of refuses.
     """
 
     judge: Judge
     review: Callable[[Objects, str], Iterable[Finding]]
-    readers: Callable[[Repository, Collection[str]], Iterable[Target]]
+    readers: Callable[[Repository, Collection[str]], Iterable[Manifest]]
+    reader: Callable[[Repository, Manifest], Target]
     strict: bool = False
 
 

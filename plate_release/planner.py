@@ -1,6 +1,6 @@
 """Plan a release: what it writes, what that changes when charts are rendered. Reads only."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -23,6 +23,7 @@ from plate_release.charts import (
     proven,
     written,
 )
+from plate_release.charts.proof import some_of
 from plate_release.errors import ReleaseError
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
@@ -74,14 +75,8 @@ def plan_release(
 
         drafts, files = _with_edits(list(pool.map(draft, asked)), trees)
         effects = dict(zip(targets, pool.map(effect, targets), strict=True))
-        others = [
-            pool.submit(_reader, target, trees, helm, names)
-            for repository, names in files.items()
-            for target in (checks.readers(repository, names) if names else ())
-            if target.application not in targets
-        ]
-        findings = [finding for job in others for finding in job.result()]
-    return _plan(drafts, effects, trees, findings)
+    others = _shared(checks, targets, trees, helm, files)
+    return _plan(drafts, effects, trees, others)
 
 
 def where(target: Target, tree: RepositoryTree, helm: Helm) -> ServicePlan:
@@ -212,27 +207,50 @@ def _reviewed(charts: Iterable[OpenChart], after: Objects, checks: Checks) -> It
         yield from checks.review(objects, inputs.capabilities.kube_version)
 
 
-def _reader(
+def _shared(
+    checks: Checks,
+    released: Collection[str],
+    trees: Mapping[Repository, RepositoryTree],
+    helm: Helm,
+    files: Mapping[Repository, Mapping[str, bytes]],
+) -> list[Finding]:
+    """Say how Applications that nobody releases change with the files."""
+    found, jobs = [], []
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for repository, edited in ((one, edited) for one, edited in files.items() if edited):
+            for manifest in checks.readers(repository, edited):
+                if manifest.name in released:
+                    continue
+                try:
+                    target = checks.reader(repository, manifest)
+                except ReleaseError as error:
+                    found.append(_unseen(manifest.name, edited, error))
+                else:
+                    jobs.append(pool.submit(_touched, target, trees, helm, edited))
+        return [*found, *(finding for job in jobs for finding in job.result())]
+
+
+def _touched(
     target: Target,
     trees: Mapping[Repository, RepositoryTree],
     helm: Helm,
     files: Mapping[str, bytes],
-) -> tuple[Finding, ...]:
-    """Say how an Application that nobody releases changes with the files."""
-    names, application = ", ".join(files), target.application
+) -> list[Finding]:
     try:
         with _open(target, trees, helm) as charts:
-            edited = [chart.edited(files) for chart in charts]
-            difference = changed(charts, edited)
+            difference = changed(charts, [chart.edited(files) for chart in charts])
     except ReleaseError as error:
-        text = f"{application} may read {names} too, and cannot be rendered: {error.what}"
-        return (Finding("warning", "shared-values", text),)
+        return [_unseen(target.application, files, error)]
     shifts = [f"{one}: {change}" for one in difference.objects for change in one.changes]
     if not shifts:
-        return ()
-    more = [f"and {len(shifts) - _SHOWN} more"] if len(shifts) > _SHOWN else []
-    text = f"{application} reads {names} too, and changes with it: "
-    return (Finding("error", "shared-values", text + "; ".join(shifts[:_SHOWN] + more)),)
+        return []
+    text = f"{target.application} reads {', '.join(files)} too, and changes with it: "
+    return [Finding("error", "shared-values", text + "; ".join(some_of(shifts, _SHOWN)))]
+
+
+def _unseen(application: str, files: Iterable[str], error: ReleaseError) -> Finding:
+    text = f"{application} may read {', '.join(files)} too, and cannot be rendered: {error.what}"
+    return Finding("warning", "shared-values", text)
 
 
 def _images(found: Iterable[str]) -> tuple[str, ...]:

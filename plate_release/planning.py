@@ -87,7 +87,7 @@ def _last_good(desk: Desk, target: Target) -> Ask:
 
 
 def _checks(desk: Desk, judge: Judge) -> Checks:
-    return Checks(judge, _look, desk.readers, desk.config.release.strict_lint)
+    return Checks(judge, _look, desk.readers, desk.reader, desk.config.release.strict_lint)
 
 
 def _accept(_target: Target, _keys: ImageKeys, ask: Ask) -> Judged:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-CHART = {"Chart.yaml": "apiVersion: v2\nname: shop\nversion: 0.1.0\n"}
+HOME = "https://git.example.com/plate.git"
+CHART = "apiVersion: v2\nname: shop\nversion: 0.1.0\n"
 DEPLOYMENT = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -27,7 +29,7 @@ kind: Application
 metadata: {{name: {name}-prod, namespace: argocd}}
 spec:
   source:
-    repoURL: https://git.example.com/plate.git
+    repoURL: {url}
     path: charts/{chart}
     helm: {{valueFiles: [{files}]}}
   destination: {{server: https://kubernetes.default.svc, namespace: shop}}
@@ -47,22 +49,24 @@ class Repository:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
-    def service(self, name: str, files: str, chart: str = "", tag: str = ".Values.tag") -> None:
+    def service(
+        self, name: str, files: str, chart: str = "", tag: str = ".Values.tag", url: str = HOME
+    ) -> None:
         """Add an Application, and the chart that it deploys unless that is another's."""
         folder = f"charts/{chart or name}"
         deployment = DEPLOYMENT.format(name=name, image=name, tag=tag)
         self.write(
             {
                 f"environments/{name}.yaml": APPLICATION.format(
-                    name=name, chart=chart or name, files=files
+                    name=name, chart=chart or name, files=files, url=url
                 ),
-                f"{folder}/Chart.yaml": CHART["Chart.yaml"],
+                f"{folder}/Chart.yaml": CHART,
                 f"{folder}/templates/{name}.yaml": deployment,
             }
         )
 
-    def plan(self, *asks: str) -> tuple[int, dict[str, Any]]:
-        """Commit what is there, and plan; returns the exit status and the report."""
+    def push(self) -> None:
+        """Commit what is there."""
         for command in (
             ["init", "--quiet", "--initial-branch=main"],
             ["add", "."],
@@ -81,6 +85,10 @@ class Repository:
             ["push", "--quiet", str(self.bare), "main"],
         ):
             subprocess.run(["git", *command], cwd=self.root, check=True)
+
+    def plan(self, *asks: str) -> tuple[int, dict[str, Any]]:
+        """Commit and plan; returns the exit status and the report."""
+        self.push()
         program = str(Path(sys.executable).with_name("plate-release"))
         command = [program, "--output=json", f"--repo={self.bare}", "plan", "--image-check=off"]
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
@@ -101,19 +109,28 @@ def found(report: dict[str, Any], code: str) -> list[str]:
     return [one["message"] for one in report["findings"] if one["code"] == code]
 
 
-def test_services_of_one_application_are_rendered_together(repository: Repository) -> None:
+@pytest.fixture
+def both(repository: Repository) -> Repository:
+    """Two services of one Application, the tags of both in one file."""
     repository.service("api", "values-prod.yaml", tag=".Values.api.tag")
     worker = DEPLOYMENT.format(name="worker", image="worker", tag=".Values.worker.tag")
+    configured = (
+        "services:\n"
+        "  api: {tag-key: api.tag}\n"
+        "  worker: {application: api-prod, tag-key: worker.tag}\n"
+    )
     repository.write(
         {
             "charts/api/templates/worker.yaml": worker,
             "charts/api/values-prod.yaml": "api: {tag: 1.4.2}\nworker: {tag: 2.0.0}\n",
-            "environments/prod.yaml": "services:\n"
-            "  api: {tag-key: api.tag}\n"
-            "  worker: {application: api-prod, tag-key: worker.tag}\n",
+            "environments/prod.yaml": configured,
         }
     )
-    status, report = repository.plan("api=1.5.0", "worker=2.1.0")
+    return repository
+
+
+def test_services_of_one_application_are_rendered_together(both: Repository) -> None:
+    status, report = both.plan("api=1.5.0", "worker=2.1.0")
     assert status == 0, report
     edits = [(e["line"], e["before"], e["after"]) for e in report["edits"]]
     assert edits == [(1, "1.4.2", "1.5.0"), (2, "2.0.0", "2.1.0")]
@@ -121,27 +138,14 @@ def test_services_of_one_application_are_rendered_together(repository: Repositor
         assert report["diff"].count(f"image: registry.example/{line}") == 1
 
 
-def test_edits_that_change_more_together_than_each_alone_are_refused(
-    repository: Repository,
-) -> None:
-    repository.service("api", "values-prod.yaml", tag=".Values.api.tag")
-    worker = DEPLOYMENT.format(name="worker", image="worker", tag=".Values.worker.tag")
+def test_edits_that_change_more_together_than_each_alone_are_refused(both: Repository) -> None:
     note = (
         "{{ if and (eq .Values.api.tag `1.5.0`) (eq .Values.worker.tag `2.1.0`) }}\n"
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: both}\n{{ end }}\n"
     )
-    repository.write(
-        {
-            "charts/api/templates/worker.yaml": worker,
-            "charts/api/templates/note.yaml": note,
-            "charts/api/values-prod.yaml": "api: {tag: 1.4.2}\nworker: {tag: 2.0.0}\n",
-            "environments/prod.yaml": "services:\n"
-            "  api: {tag-key: api.tag}\n"
-            "  worker: {application: api-prod, tag-key: worker.tag}\n",
-        }
-    )
-    assert repository.plan("api=1.5.0")[0] == 0
-    status, report = repository.plan("api=1.5.0", "worker=2.1.0")
+    both.write({"charts/api/templates/note.yaml": note})
+    assert both.plan("api=1.5.0")[0] == 0
+    status, report = both.plan("api=1.5.0", "worker=2.1.0")
     assert status == 3
     assert "ConfigMap both: the object appears" in str(report["findings"])
 
@@ -204,6 +208,58 @@ def test_an_application_that_nobody_releases_and_that_changes_refuses(
     repository.write({"environments/prod.yaml": "checks: {shared-values: warning}\n"})
     status, report = repository.plan("api=1.5.0")
     assert (status, found(report, "shared-values")) == (0, [message])
+
+
+OF_TWO = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {{name: web-prod}}
+spec:
+  sources:
+    - repoURL: {home}
+      targetRevision: {revision}
+      path: charts/web
+      helm: {{valueFiles: [{file}]}}
+    - {{repoURL: {values}, ref: values}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("revision", "told"),
+    [("main", "web-prod reads values/prod.yaml too"), ("v1", "web-prod may read values/prod.yaml")],
+)
+def test_an_application_of_two_repositories_may_be_reached_too(
+    repository: Repository, tmp_path: Path, revision: str, told: str
+) -> None:
+    (tmp_path / "values").mkdir()
+    values = Repository(tmp_path / "values", tmp_path / "values.git")
+    values.service("api", "../../values/prod.yaml")
+    (values.root / "environments" / "api.yaml").unlink()
+    values.write({"values/prod.yaml": "tag: 1.4.2\n"})
+    values.push()
+    repository.service("web", "")
+    repository.service("api", "../../values/prod.yaml", url=str(values.bare))
+    shutil.rmtree(repository.root / "charts" / "api")
+    web = OF_TWO.format(
+        home=HOME, revision=revision, file="$values/values/prod.yaml", values=values.bare
+    )
+    repository.write({"environments/web.yaml": web})
+    status, report = repository.plan("api=1.5.0")
+    (message,) = found(report, "shared-values")
+    assert message.startswith(told)
+    assert status == (3 if revision == "main" else 0)
+
+
+def test_an_override_file_may_name_the_shared_values(repository: Repository) -> None:
+    repository.service("api", "../../values/prod.yaml")
+    repository.service("web", "")
+    override = "helm: {valueFiles: [../../values/prod.yaml]}\n"
+    repository.write(
+        {"values/prod.yaml": "tag: 1.4.2\n", "charts/web/.argocd-source.yaml": override}
+    )
+    _, report = repository.plan("api=1.5.0")
+    (message,) = found(report, "shared-values")
+    assert message.startswith("web-prod reads values/prod.yaml too")
 
 
 def test_an_application_that_cannot_be_rendered_is_a_warning(repository: Repository) -> None:

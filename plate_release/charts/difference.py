@@ -16,8 +16,8 @@ import yaml
 
 from plate_release.charts.noise import quieted
 from plate_release.charts.objects import KubernetesObject, Objects
-from plate_release.charts.reading import Path, at, replaced
-from plate_release.charts.secrets import decoded, is_secret, masked
+from plate_release.charts.reading import Path, at, leaves, replaced
+from plate_release.charts.secrets import decoded, hides, masked
 
 Place: TypeAlias = tuple[str, str, str, str]
 """API group, kind, namespace and name of the object before (after, where there was none)."""
@@ -129,9 +129,8 @@ def _difference(
     if before and after:
         new = _quiet(_place(before), old, new, noise)
     one = before or after
-    secret = one is not None and is_secret(one)
     changes = tuple(
-        Change(path, was, becomes, secret and path[:1] not in _SHOWN)
+        Change(path, was, becomes, one is not None and _is_hidden(one, path, was, becomes))
         for path, was, becomes in _changes(old, new, ())
     )
     if not changes:
@@ -140,7 +139,8 @@ def _difference(
     return ObjectDifference(before, after, changes, _unified(*shown))
 
 
-_SHOWN = (("metadata",), ("apiVersion",), ("kind",), ("type",))
+def _is_hidden(one: KubernetesObject, path: Path, *sides: Any) -> bool:
+    return any(hides(one, (*path, *below)) for side in sides for below, _ in leaves(side))
 
 
 def _quiet(place: Place, old: Any, new: Any, noise: Noise) -> Any:
@@ -215,9 +215,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     if "\n" not in value:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value)
     # In a block YAML can hold neither tabs nor blanks at a line's end.
-    shown = re.sub(
-        r"[ ]+$", lambda m: "·" * len(m[0]), value.replace("\t", "⇥   "), flags=re.MULTILINE
-    )
+    shown = _TRAILING.sub(lambda blanks: "·" * len(blanks[0]), value.replace("\t", "⇥   "))
     return dumper.represent_scalar("tag:yaml.org,2002:str", shown, "|")
 
 

@@ -5,7 +5,7 @@ Source: argo-cd reposerver/repository/repository.go (newEnv), pkg/apis/applicati
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from plate_release.application import Source
 from plate_release.charts.discover import Manifest
@@ -43,11 +43,3 @@ def substitute(text: str, variables: Mapping[str, str]) -> str:
         return "$" if name == "$" else variables.get(name, "")
 
     return _VARIABLE.sub(value, text)
-
-
-def substitute_path(name: str, variables: Mapping[str, str], refs: Collection[str]) -> str:
-    """Substitute in a path, but leave the `$ref` that it may start with."""
-    head, slash, rest = name.partition("/")
-    if head.startswith("$") and head[1:] in refs:
-        return head + slash + substitute(rest, variables)
-    return substitute(name, variables)

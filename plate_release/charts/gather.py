@@ -3,14 +3,15 @@
 import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import yaml
 
-from plate_release.application import ApplicationSpec, HelmOptions, Origin, Source, same_repository
+from plate_release.application import HelmOptions, Origin, Source, same_repository
 from plate_release.charts.discover import Manifest
-from plate_release.charts.environment import substitute, substitute_path, variables_of
+from plate_release.charts.environment import substitute, variables_of
 from plate_release.charts.inputs import (
     SKIP_SCHEMA,
     UNKNOWN,
@@ -21,8 +22,9 @@ from plate_release.charts.inputs import (
     Parameter,
     RemoteChart,
 )
-from plate_release.charts.overrides import PlacedHelm, placed
-from plate_release.charts.reading import Path, at, leaves, lines_of, load
+from plate_release.charts.overrides import PlacedHelm, path_of, placed
+from plate_release.charts.reading import at, leaves, lines_of, load
+from plate_release.charts.sharing import named_values
 from plate_release.charts.sources import repositories
 from plate_release.charts.valuefiles import (
     Place,
@@ -72,14 +74,11 @@ def files_of(manifest: Manifest, tree: Tree) -> Iterator[str]:
 
     They can be had in one round trip, of several Applications too.
     """
-    for source in manifest.application.spec.all_sources:
-        folder = posixpath.normpath(source.path).strip("/") if source.path else ""
+    for source, paths in named_values(manifest, tree, manifest.application.spec.all_sources):
         if source.path:
-            yield from (path for path, _ in tree.entries(folder))
-        for name in source.helm.value_files if source.helm else ():
-            _, slash, rest = name.partition("/") if name.startswith("$") else ("", "", name)
-            start = "" if slash or name.startswith("/") else folder
-            yield posixpath.normpath(posixpath.join(start, rest.lstrip("/")))
+            with suppress(PlanRefused):  # told when it is read
+                yield from (path for path, _ in tree.entries(inside("", source.path)))
+        yield from paths
 
 
 def chart_inputs(
@@ -103,16 +102,14 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
     manifest, tree, known = reading.manifest, reading.tree, reading.capabilities
     spec = manifest.application.spec
     home = None if source.is_remote else Place(reading.tree_of(source), inside("", source.path))
-    helm = placed(manifest, source, _path_of(spec, index), home)
+    helm = placed(manifest, source, path_of(spec, index), home)
     options = helm.options
     variables = variables_of(manifest, source, tree)
-    roots = Roots(home, {s.ref: reading.tree_of(s) for s in spec.all_sources if s.ref})
-    read = list(_value_places(options, roots, variables))
-    layers = tuple(_layers(helm, roots, variables, tree))
-    contents = [
-        roots.resolve(substitute_path(file.path, variables, roots.refs))
-        for file in options.file_parameters
-    ]
+    refs = {s.ref: reading.tree_of(s) for s in spec.all_sources if s.ref}
+    roots = Roots(home, refs, variables)
+    read = list(_value_places(options, roots))
+    layers = tuple(_layers(helm, roots, tree))
+    contents = [roots.resolve(file.path) for file in options.file_parameters]
     dependencies = tuple(_dependencies(home)) if home else ()
     folders = (
         [home, *(Place(home.tree, d.folder) for d in dependencies if d.folder)] if home else ()
@@ -169,12 +166,6 @@ def _helm_sources(reading: _Reading) -> list[tuple[int, Source]]:
     return found
 
 
-def _path_of(spec: ApplicationSpec, index: int) -> Path:
-    if spec.source_hydrator:
-        return ("spec", "sourceHydrator", "drySource")
-    return ("spec", "sources", index) if spec.sources else ("spec", "source")
-
-
 def _not_helm(source: Source, reading: _Reading) -> str:
     """Say why Argo CD does not render the source with Helm, empty where it does."""
     for kind in ("kustomize", "directory", "plugin"):
@@ -195,17 +186,14 @@ def _not_helm(source: Source, reading: _Reading) -> str:
     return "it has no Chart.yaml" if names else "there is no such folder"
 
 
-def _layers(
-    helm: PlacedHelm, roots: Roots, variables: Mapping[str, str], ours: Tree
-) -> Iterator[Layer]:
+def _layers(helm: PlacedHelm, roots: Roots, ours: Tree) -> Iterator[Layer]:
     if roots.chart:
         place = Place(roots.chart.tree, f"{roots.chart.path}/values.yaml".lstrip("/"))
         if data := read(place):
             yield _file_layer("chart", place, data, ours)
     options = helm.options
-    names = tuple(substitute_path(n, variables, roots.refs) for n in options.value_files)
     ignore = options.ignore_missing_value_files
-    for place in value_files(roots, names, ignore_missing=ignore):
+    for place in value_files(roots, options.value_files, ignore_missing=ignore):
         content = read(place)
         if content is not None:
             yield _file_layer("file", place, content, ours)
@@ -221,14 +209,11 @@ def _file_layer(kind: Literal["chart", "file"], place: Place, content: bytes, ou
     return Layer(kind, place.path, content, origin=origin)
 
 
-def _value_places(
-    options: HelmOptions, roots: Roots, variables: Mapping[str, str]
-) -> Iterator[Place]:
+def _value_places(options: HelmOptions, roots: Roots) -> Iterator[Place]:
     """Give where values are looked for, also where nothing stands yet, and the folders of globs."""
     if roots.chart:
         yield Place(roots.chart.tree, f"{roots.chart.path}/values.yaml".lstrip("/"))
-    for name in options.value_files:
-        place = roots.resolve(substitute_path(name, variables, roots.refs))
+    for place in map(roots.resolve, options.value_files):
         yield Place(place.tree, glob_root(place.path)) if is_glob(place.path) else place
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from plate_release.application import HelmOptions, Source
+from plate_release.application import ApplicationSpec, HelmOptions, Source
 from plate_release.charts.discover import Manifest
 from plate_release.charts.reading import Path, at, documents
 from plate_release.charts.valuefiles import Place
@@ -51,6 +51,13 @@ class PlacedHelm:
     def origin(self, field: str) -> Written:
         """Return where a field, named as on the wire, stands."""
         return self.origins.get(field, self.manifest)
+
+
+def path_of(spec: ApplicationSpec, index: int) -> Path:
+    """Return where the source of that index stands in an Application."""
+    if spec.source_hydrator:
+        return ("spec", "sourceHydrator", "drySource")
+    return ("spec", "sources", index) if spec.sources else ("spec", "source")
 
 
 def placed(manifest: Manifest, source: Source, path: Path, home: Place | None) -> PlacedHelm:

@@ -52,13 +52,18 @@ def prove(difference: Difference, after: Objects, wanted: Sequence[Wanted]) -> t
             )
     unasked = list(unexplained(difference, wanted))
     if unasked:
-        more = [f"and {len(unasked) - _SHOWN} more"] if len(unasked) > _SHOWN else []
         raise PlanRefused(
             f"{_edits(wanted)} would change more than the image.",
-            why="\n".join(unasked[:_SHOWN] + more),
+            why="\n".join(some_of(unasked, _SHOWN)),
             todo="Release what nobody asked for by a commit of its own first.",
         )
     return tuple(_findings(after, wanted))
+
+
+def some_of(lines: list[str], most: int) -> list[str]:
+    """Return the first lines, and how many there are more."""
+    left = len(lines) - most
+    return [*lines[:most], f"and {left} more"] if left > 0 else lines
 
 
 def _of_each(wanted: Iterable[Wanted]) -> Iterator[tuple[Wanted, Container]]:

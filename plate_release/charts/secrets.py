@@ -3,13 +3,14 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from plate_release.charts.objects import KubernetesObject
+from plate_release.charts.reading import Path
 
-_OPEN = {"apiVersion", "kind", "type", "immutable", "metadata"}
+_OPEN = {(name,) for name in ("apiVersion", "kind", "type", "immutable", "metadata")}
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _VALUES = {"data", "stringdata", "encrypteddata"}
 _ROUNDS = 20_000  # so that a list of likely values cannot be tried fast
@@ -18,6 +19,17 @@ _ROUNDS = 20_000  # so that a list of likely values cannot be tried fast
 def is_secret(one: KubernetesObject) -> bool:
     """Whether an object's own fields are secret."""
     return one.kind.lower() == "secret"
+
+
+def hides(one: KubernetesObject, path: Path) -> bool:
+    """Whether what stands at a path of an object must not be shown.
+
+    That is all that a Secret says, and what stands under `data` and the like in objects that make
+    Secrets. kubectl's annotation repeats the whole object.
+    """
+    if is_secret(one):
+        return path[:1] not in _OPEN or _LAST_APPLIED in path
+    return "secret" in one.kind.lower() and any(str(part).lower() in _VALUES for part in path)
 
 
 def decoded(one: KubernetesObject) -> dict[str, Any]:
@@ -39,42 +51,15 @@ def masked(one: KubernetesObject, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a body as it may be shown: equal values of one place have equal fingerprints."""
     salt = repr((one.api_version, one.kind, one.namespace, one.name))
 
-    def hide(value: Any, path: str) -> Any:
+    def shown(value: Any, path: Path) -> Any:
         if isinstance(value, Mapping):
-            return {key: hide(item, f"{path}\0{key}") for key, item in value.items()}
+            return {key: shown(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [hide(item, f"{path}\0{index}") for index, item in enumerate(value)]
-        return value if value is None else fingerprint(str(value), salt + path)
+            return [shown(item, (*path, index)) for index, item in enumerate(value)]
+        hidden = value is not None and hides(one, path)
+        return fingerprint(str(value), f"{salt}{path}") if hidden else value
 
-    if is_secret(one):
-        shown = {key: value if key in _OPEN else hide(value, key) for key, value in body.items()}
-        return _without_last_applied(shown, hide)
-    if "secret" in one.kind.lower():
-        return dict(_hidden_below(body, hide))
-    return dict(body)
-
-
-Hide = Callable[[Any, str], Any]
-
-
-def _without_last_applied(body: dict[str, Any], hide: Hide) -> dict[str, Any]:
-    """Hide kubectl's annotation, which repeats the whole object."""
-    metadata = body.get("metadata") or {}
-    notes = metadata.get("annotations")
-    if not isinstance(notes, Mapping) or _LAST_APPLIED not in notes:
-        return body
-    hidden = {**notes, _LAST_APPLIED: hide(notes[_LAST_APPLIED], _LAST_APPLIED)}
-    return body | {"metadata": {**metadata, "annotations": hidden}}
-
-
-def _hidden_below(value: Any, hide: Hide) -> Any:
-    """Hide what stands under `data` and the like in objects that make Secrets."""
-    if isinstance(value, Mapping):
-        return {
-            key: hide(item, key) if str(key).lower() in _VALUES else _hidden_below(item, hide)
-            for key, item in value.items()
-        }
-    return [_hidden_below(item, hide) for item in value] if isinstance(value, list) else value
+    return {key: shown(value, (key,)) for key, value in body.items()}
 
 
 @lru_cache(maxsize=4096)

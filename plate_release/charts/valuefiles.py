@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 
+from plate_release.charts.environment import substitute
 from plate_release.errors import ChartRefused, PlanRefused
 from plate_release.model import EntryKind, Tree
 
@@ -29,33 +30,47 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """Where relative paths and `$ref` paths start; `chart` is None for a chart from elsewhere."""
+    """Where relative paths and `$ref` paths start, and what variables in them stand for.
+
+    `chart` is None for a chart from elsewhere, a ref's tree where that is not looked at.
+    """
 
     chart: Place | None
-    refs: Mapping[str, Tree]
+    refs: Mapping[str, Tree | None]
+    variables: Mapping[str, str]
 
     def resolve(self, name: str) -> Place:
-        """Return where `name` points; PlanRefused where it leaves its repository."""
-        ref, _, rest = name.removeprefix("$").partition("/")
-        if name.startswith("$"):
-            if ref not in self.refs:
+        """Return where `name` points.
+
+        Raises PlanRefused where that is outside its repository, or in one that is not looked at.
+        """
+        head, _, rest = name.partition("/")
+        ref = head.removeprefix("$")
+        if head != ref and (ref in self.refs or self._is_unknown(ref)):
+            tree = self.refs.get(ref)
+            if tree is None:
                 raise PlanRefused(
                     f"{name}: no source has the ref {ref!r}.",
                     todo=f"Give one source of the Application `ref: {ref}`.",
                 )
-            return Place(self.refs[ref], inside("", rest))
-        if _REMOTE.match(name):
+            return Place(tree, inside("", substitute(rest, self.variables)))
+        path = substitute(name, self.variables)
+        if _REMOTE.match(path):
             raise PlanRefused(
-                f"The values file {name} is a URL.",
+                f"The values file {path} is a URL.",
                 why="Only files in git can be read at the planned commit.",
                 todo="Move it into the repository.",
             )
         if self.chart is None:
             raise PlanRefused(
-                f"The values file {name} is inside a chart that stands in no git repository.",
+                f"The values file {path} is inside a chart that stands in no git repository.",
                 todo="Put the values into git, and name them as $ref/PATH.",
             )
-        return Place(self.chart.tree, inside(self.chart.path, name))
+        return Place(self.chart.tree, inside(self.chart.path, path))
+
+    def _is_unknown(self, ref: str) -> bool:
+        # Argo CD would make nothing of it, and look for the rest in the chart's own repository.
+        return ref.isidentifier() and ref not in self.variables
 
 
 def inside(folder: str, name: str) -> str:
@@ -74,9 +89,10 @@ def inside(folder: str, name: str) -> str:
 
 
 def value_files(roots: Roots, names: tuple[str, ...], *, ignore_missing: bool) -> list[Place]:
-    """Return the value files in Helm's order, each once.
+    """Return the value files in Helm's order, each once, those that are named whether they exist.
 
-    Raises ChartRefused for a file that is missing, unless `ignore_missing`.
+    Raises ChartRefused for a glob that matches nothing, unless `ignore_missing`, and PlanRefused
+    as `Roots.resolve`.
     """
     places = [roots.resolve(name) for name in names]
     named = {(id(place.tree), place.path) for place in places if not is_glob(place.path)}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from plate_release.charts import ChartInputs, chart_inputs
-from plate_release.charts.environment import substitute, substitute_path
+from plate_release.charts.environment import substitute
 from plate_release.charts.inputs import UNKNOWN, Capabilities, Dependency, RemoteChart
 
 from .conftest import CORPUS, DirectoryTree, shop
@@ -74,19 +74,6 @@ def test_what_the_application_says_of_its_cluster_beats_what_is_known(
 )
 def test_variables_are_put_in_as_go_does(text: str, becomes: str) -> None:
     assert substitute(text, {"NAME": "shop"}) == becomes
-
-
-@pytest.mark.parametrize(
-    ("name", "becomes"),
-    [
-        ("$values/$NAME.yaml", "$values/shop.yaml"),
-        ("$NAME.yaml", "shop.yaml"),
-        ("$NAME/values.yaml", "shop/values.yaml"),
-        ("${NAME}-values.yaml", "shop-values.yaml"),
-    ],
-)
-def test_a_path_may_start_with_a_source_or_a_variable(name: str, becomes: str) -> None:
-    assert substitute_path(name, {"NAME": "shop"}, {"values"}) == becomes
 
 
 def test_what_was_looked_for_has_a_part_in_it_too(layout: Callable[..., DirectoryTree]) -> None:

@@ -44,7 +44,7 @@ def tree(tmp_path: Path) -> DirectoryTree:
 
 
 def names(tree: DirectoryTree, *wanted: str, ignore_missing: bool = False) -> list[str]:
-    roots = Roots(Place(tree, "c"), {"ref": tree})
+    roots = Roots(Place(tree, "c"), {"ref": tree}, {})
     return [p.path for p in value_files(roots, wanted, ignore_missing=ignore_missing)]
 
 
@@ -104,6 +104,27 @@ def test_what_cannot_be_read_is_refused(tree: DirectoryTree, name: str, says: st
         names(tree, name)
 
 
+@pytest.mark.parametrize(
+    ("name", "becomes"),
+    [
+        ("$my-values/$NAME.yaml", "shop.yaml"),
+        ("$NAME.yaml", "c/shop.yaml"),
+        ("$NAME/values.yaml", "c/shop/values.yaml"),
+        ("${NAME}-values.yaml", "c/shop-values.yaml"),
+    ],
+)
+def test_a_path_may_start_with_a_source_or_a_variable(
+    tree: DirectoryTree, name: str, becomes: str
+) -> None:
+    roots = Roots(Place(tree, "c"), {"my-values": tree}, {"NAME": "shop"})
+    assert roots.resolve(name).path == becomes
+
+
+def test_a_ref_that_is_not_looked_at_is_refused(tree: DirectoryTree) -> None:
+    with pytest.raises(PlanRefused, match="no source has the ref 'other'"):
+        Roots(Place(tree, "c"), {"other": None}, {}).resolve("$other/v.yaml")
+
+
 def test_a_chart_from_elsewhere_has_no_folder_in_git(tree: DirectoryTree) -> None:
     with pytest.raises(PlanRefused, match="inside a chart"):
-        value_files(Roots(None, {"ref": tree}), ("v.yaml",), ignore_missing=True)
+        value_files(Roots(None, {"ref": tree}, {}), ("v.yaml",), ignore_missing=True)
