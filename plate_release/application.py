@@ -119,22 +119,6 @@ class Destination(Wire):
     namespace: Text = ""
 
 
-class Backoff(Wire):
-    """`retry.backoff`; durations as Go writes them."""
-
-    duration: Text = "5s"
-    factor: int | None = 2
-    max_duration: Text = "3m"
-
-
-class Retry(Wire):
-    """`syncPolicy.retry`."""
-
-    limit: int = 5
-    backoff: Backoff = Backoff()
-    refresh: bool = False
-
-
 class Automated(Wire):
     """`syncPolicy.automated`; present and not disabled means automated sync is on."""
 
@@ -148,7 +132,6 @@ class SyncPolicy(Wire):
     """`spec.syncPolicy`."""
 
     automated: Automated | None = None
-    retry: Retry | None = None
     sync_options: Many[str] = ()
 
 
@@ -185,8 +168,6 @@ class ObjectMeta(Wire):
     namespace: Text = ""
     uid: Text = ""
     resource_version: Text = ""
-    generation: int | None = None
-    labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     creation_timestamp: Text = ""
     deletion_timestamp: Text = ""

@@ -1,27 +1,26 @@
-"""The environment's configuration file, validated; every key is optional but the first two."""
+"""The environment's configuration file, validated; every key is optional."""
 
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from posixpath import normpath
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
 
 import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
-    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from plate_release.errors import UsageError
 from plate_release.images.policy import TagPolicy
 from plate_release.model import Finding, ImageCheck, Policy, Switch
+from plate_release.section import Section
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 # The ledger holds a deadline as a date, and no release is watched for a month.
@@ -71,11 +70,9 @@ def _inside(path: str) -> str:
 
 def _filled(value: Any) -> Any:
     """Take a name with nothing behind it as one with nothing to say."""
-    return {k: {} if v is None else v for k, v in value.items()} if _is_map(value) else value
-
-
-def _is_map(value: Any) -> bool:
-    return isinstance(value, dict)
+    if not isinstance(value, dict):
+        return value
+    return {name: {} if one is None else one for name, one in value.items()}
 
 
 OnOff = Annotated[Switch, BeforeValidator(_switch)]
@@ -110,37 +107,21 @@ Check: TypeAlias = Literal[
 CheckLevel: TypeAlias = Literal["error", "warning", "info", "off"]
 
 
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=_kebab, populate_by_name=True
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty(cls, data: Any) -> Any:
-        """Take a key with nothing behind it as one that is left out."""
-        return {k: v for k, v in data.items() if v is not None} if _is_map(data) else data
-
-
-class Argo(_Section):
+class Argo(Section):
     """Where Argo CD is; ARGOCD_SERVER beats it."""
 
     server: str = ""
     namespace: str = "argocd"
 
 
-class Kubernetes(_Section):
+class Kubernetes(Section):
     """What the environment's cluster is; else Argo CD is asked, and then the cluster."""
 
     version: str = Field(default="", pattern=r"^(v?[0-9]+\.[0-9]+.*)?$", examples=["1.33"])
     api_versions: tuple[str, ...] = ()
 
 
-class Service(_Section):
+class Service(Section):
     """What the repository itself does not say about a service."""
 
     application: str | None = None
@@ -151,7 +132,7 @@ class Service(_Section):
     access: tuple[str, ...] = ()
 
 
-class ReleaseDefaults(_Section):
+class ReleaseDefaults(Section):
     """Defaults of the command line's options of the same names."""
 
     timeout: Duration = 900
@@ -166,7 +147,7 @@ class ReleaseDefaults(_Section):
     strict_lint: bool = False
 
 
-class Config(_Section):
+class Config(Section):
     """One `environments/ENVIRONMENT.yaml`."""
 
     api_version: Literal["plate-release/v1"] = Field(
@@ -180,7 +161,10 @@ class Config(_Section):
     argocd: Argo = Argo()
     kubernetes: Kubernetes = Kubernetes()
     applications: Annotated[str, AfterValidator(_inside)] = "environments"
-    services: Annotated[dict[str, Service], BeforeValidator(_filled)] = {}
+    services: Annotated[
+        dict[str, Service],
+        BeforeValidator(_filled, json_schema_input_type=dict[str, Service | None]),
+    ] = Field(default={})
     release: ReleaseDefaults = ReleaseDefaults()
     platforms: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$")], ...] = (
         Field(
@@ -217,12 +201,14 @@ def parse(text: bytes, *, file: str, environment: str) -> Config:
         node = loader.get_single_node()
         lines = dict(_lines(node))
         data = loader.construct_document(node) if node else {}
+        if isinstance(data, dict) and data.get("environment") is None:
+            data = {**data, "environment": environment}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{file} is not YAML.", why=str(error), todo="Correct the file."
         ) from error
     try:
-        config = Config.model_validate({} if data is None else data)
+        config = Config.model_validate(data)
     except ValidationError as error:
         raise UsageError(
             f"{file} is not a valid configuration.",
@@ -267,17 +253,32 @@ def _mistake(item: dict[str, Any], lines: Mapping[Place, int]) -> str:
     place: Sequence[str | int] = [part for part in item["loc"] if part != "[key]"]
     at = next((lines[w] for n in range(len(place), 0, -1) if (w := tuple(place[:n])) in lines), 0)
     where = f"{f'line {at}: ' if at else ''}{'.'.join(map(str, place)) or '(the file)'}"
-    unknown = item["type"] == "extra_forbidden"
-    if unknown or item["loc"][-1:] == ("[key]",):
-        known = _known_keys() if unknown else get_args(Check)
-        near = difflib.get_close_matches(str(place[-1]), known, n=1)
-        return f"{where}: no such key" + (f"; did you mean {near[0]}?" if near else "")
-    return f"{where}: {item['msg'].removeprefix('Value error, ')}"
+    if item["type"] == "extra_forbidden":
+        known: Iterable[str] = _keys_of(_model_at(tuple(place[:-1])))
+    elif item["loc"][-1:] == ("[key]",):
+        known = get_args(Check)
+    else:
+        return f"{where}: {item['msg'].removeprefix('Value error, ')}"
+    near = difflib.get_close_matches(str(place[-1]), known, n=1)
+    return f"{where}: no such key" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _known_keys() -> list[str]:
-    models = (Config, Argo, Kubernetes, Service, TagPolicy, ReleaseDefaults)
-    return [field.alias or name for m in models for name, field in m.model_fields.items()]
+def _keys_of(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_at(place: Place) -> type[BaseModel]:
+    """Return the part of the configuration that stands at a place."""
+    model: type[BaseModel] = Config
+    steps = iter(place)
+    for step in steps:
+        names = dict(zip(_keys_of(model), model.model_fields.values(), strict=True))
+        of = names[str(step)].annotation
+        if get_args(of):  # services, by their names
+            of = get_args(of)[1]
+            next(steps, None)
+        model = cast("type[BaseModel]", of)
+    return model
 
 
 def schema() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from plate_release import config as configuration
 from plate_release.application import Destination, Origin, Source, same_repository
 from plate_release.charts import (
+    UNKNOWN,
     Capabilities,
     Discovery,
     Helm,
@@ -23,7 +24,6 @@ from plate_release.charts import (
     require_branch,
     unknown_service,
 )
-from plate_release.charts.inputs import UNKNOWN
 from plate_release.config import Config, Service
 from plate_release.errors import Interrupted, PlanRefused, ReleaseError, UsageError
 from plate_release.gitops.commit import Author

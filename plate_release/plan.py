@@ -1,13 +1,19 @@
-"""The plan of a release: what it writes, and what that changes in the cluster. Pure."""
+"""The plan of a release: what it writes, and what that changes in the cluster."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from plate_release.application import Origin
-from plate_release.charts import Capabilities, ImageKeys, KubernetesObject, Manifest, Objects
-from plate_release.charts.inputs import UNKNOWN
-from plate_release.charts.workloads import split_image
+from plate_release.charts import (
+    UNKNOWN,
+    Capabilities,
+    ImageKeys,
+    KubernetesObject,
+    Manifest,
+    Objects,
+    split_image,
+)
 from plate_release.errors import PlanRefused
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
@@ -77,7 +83,10 @@ class RepositoryPlan:
     services: tuple[ServicePlan, ...]
 
     def files(self, tree: RepositoryTree) -> dict[str, bytes]:
-        """Return the files' new contents, made from those of `tree`. Raises EditRefused."""
+        """Return the files' new contents, made from those of `tree`, by their real paths.
+
+        Raises EditRefused, and PlanRefused where two services want different things of one value.
+        """
         return {file: one.data for file, one in spliced(self.services, tree).items()}
 
     def holds_on(self, tree: RepositoryTree) -> bool:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 
 from plate_release.charts import (
+    ChartChange,
     Helm,
     ImageKeys,
     Objects,
@@ -21,9 +22,9 @@ from plate_release.charts import (
     objects_of,
     open_charts,
     proven,
+    some_of,
     written,
 )
-from plate_release.charts.proof import some_of
 from plate_release.errors import ReleaseError
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
@@ -53,7 +54,8 @@ def plan_release(
     """Plan what brings each target to its tag, on the trees given.
 
     Each Application is rendered with all edits of the release, and so is every other one that reads
-    an edited file. They are planned side by side. Raises PlanRefused, of the kind that says why.
+    an edited file. They are planned side by side. Raises PlanRefused, of the kind that says why,
+    and PreflightRefused for a helm that is too old.
     """
     targets = {target.application: target for target, _ in asked}
     _bring(targets.values(), trees)
@@ -68,7 +70,7 @@ def plan_release(
         def draft(pair: tuple[Target, Ask]) -> _Draft:
             return applications[pair[0].application].draft(*pair, checks.judge)
 
-        def effect(name: str) -> _Effect:
+        def effect(name: str) -> ChartChange:
             wanted = [one.wanted for one in drafts if one.target.application == name and one.edits]
             changed_files = files[targets[name].repository]
             return applications[name].effect(wanted, changed_files, checks, lints)
@@ -85,7 +87,7 @@ def where(target: Target, tree: RepositoryTree, helm: Helm) -> ServicePlan:
     _bring([target], trees)
     with _open(target, trees, helm) as charts:
         application = _Application.of(charts)
-        return application.now(target, application.keys(target, Ask(target.service, "")))
+        return application.now(target, application.keys(target))
 
 
 def _bring(targets: Iterable[Target], trees: Mapping[Repository, RepositoryTree]) -> None:
@@ -126,15 +128,6 @@ class _Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class _Effect:
-    """What an Application renders then, how that differs, and what is to be known of it."""
-
-    after: Objects
-    difference: str = ""
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class _Application:
     """An Application's charts, and what they render now."""
 
@@ -145,8 +138,9 @@ class _Application:
     def of(cls, charts: Charts) -> "_Application":
         return cls(charts, tuple(chart.render() for chart in charts))
 
-    def keys(self, target: Target, ask: Ask) -> ImageKeys:
-        return image_keys(self.charts, self.before, ask, target.tag_key, target.values_file)
+    def keys(self, target: Target, *, digest: bool = False) -> ImageKeys:
+        key, file = target.tag_key, target.values_file
+        return image_keys(self.charts, self.before, key, file, digest_wanted=digest)
 
     def now(self, target: Target, keys: ImageKeys) -> ServicePlan:
         images = _images(container.image for container in keys.containers)
@@ -168,7 +162,7 @@ class _Application:
         )
 
     def draft(self, target: Target, ask: Ask, judge: Judge) -> _Draft:
-        keys = self.keys(target, ask)
+        keys = self.keys(target, digest=ask.digest is not None)
         now = self.now(target, keys)
         judged = judge(target, keys, keys.meant(ask))
         ask = judged.ask
@@ -187,7 +181,7 @@ class _Application:
         files: Mapping[str, bytes],
         checks: Checks,
         lints: ThreadPoolExecutor,
-    ) -> _Effect:
+    ) -> ChartChange:
         edited = [chart.edited(files) for chart in self.charts]
         new = [one for one, now in zip(edited, self.charts, strict=True) if one is not now]
         jobs = [lints.submit(chart.lint, strict=checks.strict) for chart in new]
@@ -198,7 +192,7 @@ class _Application:
             *_reviewed(new, change.after, checks),
             *(finding for job in jobs for finding in job.result()),
         )
-        return _Effect(change.after, change.difference.text, findings)
+        return replace(change, findings=findings)
 
 
 def _reviewed(charts: Iterable[OpenChart], after: Objects, checks: Checks) -> Iterator[Finding]:
@@ -280,7 +274,7 @@ def _with_edits(
 
 def _plan(
     drafts: Sequence[_Draft],
-    effects: Mapping[str, _Effect],
+    effects: Mapping[str, ChartChange],
     trees: Mapping[Repository, RepositoryTree],
     others: Iterable[Finding],
 ) -> Plan:
@@ -290,7 +284,7 @@ def _plan(
         *((name, one.findings) for name, one in effects.items()),
     ]
     named = [_named(whose, f) if len(drafts) > 1 else f for whose, fs in found for f in fs]
-    texts = {name: one.difference for name, one in effects.items() if one.difference}
+    texts = {name: one.difference.text for name, one in effects.items() if one.difference.objects}
     return Plan(
         parts=tuple(
             RepositoryPlan(repository, tree, services)

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from plate_release.charts import ImageKeys, Objects
-from plate_release.charts.checks import review, validate
+from plate_release.charts import ImageKeys, Objects, review, validate
 from plate_release.desk import Desk
 from plate_release.errors import UsageError
 from plate_release.gitops.ledger import last_good

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from plate_release.argocd.failures import CallFailed
 from plate_release.argocd.status import Node, ResourceTree
-from plate_release.charts import ImageKeys
-from plate_release.charts.workloads import split_image
+from plate_release.charts import ImageKeys, split_image
 from plate_release.cluster import ObjectRef
 from plate_release.cluster.workloads import running
 from plate_release.desk import Desk
@@ -39,7 +38,7 @@ def registry_word(desk: Desk, keys: ImageKeys, ask: Ask) -> Word:
     """Ask for every image that a key decides, as the image check has it: require, warn, or off.
 
     Raises TagRefused where one is missing or does not run on the platforms of the configuration,
-    PlanRefused where that cannot be known and must be.
+    PlanRefused where that cannot be known and must be, or where the chart asks for what is none.
     """
     if desk.options.image_check == "off":
         return Word()
@@ -49,7 +48,9 @@ def registry_word(desk: Desk, keys: ImageKeys, ask: Ask) -> Word:
 
 
 def offered_digest(desk: Desk, keys: ImageKeys, ask: Ask) -> str | None:
-    """Return the digest that a tag has now, None where that cannot be known."""
+    """Return the digest that a tag has now, None where that cannot or shall not be asked."""
+    if desk.options.image_check == "off" or not is_repository(keys.image.repository):
+        return None
     try:
         return desk.registry.find(Image(keys.image.repository, ask.tag)).digest
     except (RegistryUnavailable, TagRefused):
@@ -138,8 +139,7 @@ def compare_running(desk: Desk, services: Iterable[ServicePlan]) -> None:
     """Warn where what runs is not the image that the registry had when this was planned."""
     for service in services:
         if service.found is not None:
-            running = _running(desk, service)
-            found = strangers(service.images[0], service.found, running)
+            found = strangers(service.images[0], service.found, _running(desk, service))
             desk.journal.find(*desk.config.levelled(found))
 
 

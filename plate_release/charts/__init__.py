@@ -2,10 +2,8 @@
 
 from plate_release.charts.change import ChartChange, changed, proven
 from plate_release.charts.checks import review, validate
-from plate_release.charts.difference import Difference, ObjectDifference, compare
 from plate_release.charts.discover import (
     Discovery,
-    Generator,
     Manifest,
     applications,
     find,
@@ -14,27 +12,25 @@ from plate_release.charts.discover import (
 from plate_release.charts.gather import chart_inputs, files_of
 from plate_release.charts.helm import Helm, find_helm
 from plate_release.charts.immutable import immutable
-from plate_release.charts.inputs import Capabilities, ChartInputs
+from plate_release.charts.inputs import UNKNOWN, Capabilities, ChartInputs
 from plate_release.charts.key import ImageKeys, Wanted, image_keys, written
 from plate_release.charts.objects import KubernetesObject, Objects, Rendered, objects_of
+from plate_release.charts.proof import some_of
 from plate_release.charts.render import OpenChart, open_charts
 from plate_release.charts.sharing import may_read
 from plate_release.charts.sources import repositories, require_branch
-from plate_release.charts.workloads import Container, containers
+from plate_release.charts.workloads import containers, split_image
 
 __all__ = [
+    "UNKNOWN",
     "Capabilities",
     "ChartChange",
     "ChartInputs",
-    "Container",
-    "Difference",
     "Discovery",
-    "Generator",
     "Helm",
     "ImageKeys",
     "KubernetesObject",
     "Manifest",
-    "ObjectDifference",
     "Objects",
     "OpenChart",
     "Rendered",
@@ -42,7 +38,6 @@ __all__ = [
     "applications",
     "changed",
     "chart_inputs",
-    "compare",
     "containers",
     "files_of",
     "find",
@@ -56,6 +51,8 @@ __all__ = [
     "repositories",
     "require_branch",
     "review",
+    "some_of",
+    "split_image",
     "unknown_service",
     "validate",
     "written",

@@ -7,6 +7,7 @@ from plate_release.charts.difference import NO_NOISE, Difference, Noise, Place, 
 from plate_release.charts.key import Wanted
 from plate_release.charts.objects import Objects, Rendered, objects_of
 from plate_release.charts.proof import prove, unexplained
+from plate_release.charts.reading import dotted
 from plate_release.charts.render import OpenChart
 from plate_release.model import Finding
 
@@ -74,7 +75,7 @@ def _rendered(
 def _unstable(noise: Noise) -> Iterator[Finding]:
     places: dict[Place, list[str]] = {}
     for place, path in sorted(noise, key=str):
-        places.setdefault(place, []).append(".".join(map(str, path)))
+        places.setdefault(place, []).append(dotted(path))
     for (_, kind, _, name), paths in places.items():
         text = f"{kind} {name}: {', '.join(paths)} differs each time that it is rendered."
         yield Finding("warning", "unstable-rendering", text)

@@ -1,4 +1,4 @@
-"""What a release reviewer looks for in rendered objects: a short list, each with its code. Pure.
+"""What a release reviewer looks for in rendered objects: a short list, each with its code.
 
 | code | level |
 |---|---|
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from plate_release.charts.objects import KubernetesObject, Objects
-from plate_release.charts.reading import Path, at
+from plate_release.charts.reading import Path, at, dotted, maps
 from plate_release.charts.secrets import is_secret
 from plate_release.charts.workloads import TESTS, containers, split_image
 from plate_release.model import Finding
@@ -149,13 +149,12 @@ def validate(objects: Objects, kube_version: str) -> tuple[Finding, ...]:
 
 def _refusals(one: KubernetesObject, version: str, schemas: Any) -> Iterator[Finding]:
     """Give what a Kubernetes of a version that has schemas would not take of an object."""
-    group = one.api_version.rpartition("/")[0]
-    if group not in _BUILT_IN or not _NAME.fullmatch(one.kind):
+    if one.group not in _BUILT_IN or not _NAME.fullmatch(one.kind):
         return  # a custom resource
     try:
         schemas.validate(one.body, version)
     except schemas.ValidationError as error:
-        where = ".".join(map(str, error.path))
+        where = dotted(error.path)
         # What a schema says of a value quotes it.
         why = f"{where} is not as it must be" if is_secret(one) else f"{where}: {error.message}"
     except schemas.SchemaNotFoundError:
@@ -183,7 +182,7 @@ def _mutable_images(objects: Objects) -> Iterator[Finding]:
 
 def _workload(one: KubernetesObject) -> Iterator[Finding]:
     pods = at(one.body, _PODS[one.kind]) if one.kind in _PODS else None
-    main, before = _maps(at(pods, ("containers",))), _maps(at(pods, ("initContainers",)))
+    main, before = maps(at(pods, ("containers",))), maps(at(pods, ("initContainers",)))
     sidecars = [container for container in before if container.get("restartPolicy") == "Always"]
     for container in (*main, *sidecars) if one.kind in _LONG_RUNNING else ():
         if missing := _absent(container, _PROBES):
@@ -207,16 +206,12 @@ def _missing(code: str, one: KubernetesObject, container: Any, what: list[str]) 
 
 
 def _absent(container: Any, wanted: Iterable[Path]) -> list[str]:
-    return [".".join(map(str, path)) for path in wanted if at(container, path) is None]
-
-
-def _maps(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [dotted(path) for path in wanted if at(container, path) is None]
 
 
 def _metadata(one: KubernetesObject) -> Iterator[Finding]:
     """Tell of labels and annotations that the API server does not take: they are texts."""
-    claims = _maps(at(one.body, ("spec", "volumeClaimTemplates")))
+    claims = maps(at(one.body, ("spec", "volumeClaimTemplates")))
     for holder in (*(at(one.body, path) for path in _METADATA), *claims):
         for field in ("labels", "annotations"):
             found = at(holder, ("metadata", field))

@@ -16,7 +16,7 @@ import yaml
 
 from plate_release.charts.noise import quieted
 from plate_release.charts.objects import KubernetesObject, Objects
-from plate_release.charts.reading import Path, at, leaves, replaced
+from plate_release.charts.reading import Path, at, dotted, leaves, replaced
 from plate_release.charts.secrets import decoded, hides, masked
 
 Place: TypeAlias = tuple[str, str, str, str]
@@ -45,7 +45,7 @@ class Change:
     secret: bool = False
 
     def __str__(self) -> str:
-        where = ".".join(str(part) for part in self.path)
+        where = dotted(self.path)
         if self.secret:
             return f"{where}: a secret value changes"
         return f"{where}: {' -> '.join(_shortened(self.before, self.after))}"
@@ -230,7 +230,7 @@ def _dumped(body: Mapping[str, Any] | None) -> list[str]:
 
 
 def _place(one: KubernetesObject) -> Place:
-    return one.api_version.rpartition("/")[0], one.kind, one.namespace, one.name
+    return one.group, one.kind, one.namespace, one.name
 
 
 def _shortened(before: Any, after: Any) -> Iterator[str]:

@@ -23,7 +23,7 @@ from plate_release.charts.inputs import (
     RemoteChart,
 )
 from plate_release.charts.overrides import PlacedHelm, path_of, placed
-from plate_release.charts.reading import at, leaves, lines_of, load
+from plate_release.charts.reading import at, leaves, lines_of, load, maps
 from plate_release.charts.sharing import named_values
 from plate_release.charts.sources import repositories
 from plate_release.charts.valuefiles import (
@@ -283,8 +283,8 @@ def _listed(metadata: bytes) -> list[tuple[str, str, str]]:
         found = at(load(metadata), ("dependencies",))
     except yaml.YAMLError:
         return []
-    listed = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-    texts = [[str(one.get(k) or "") for k in ("name", "repository", "version")] for one in listed]
+    names = ("name", "repository", "version")
+    texts = [[str(one.get(name) or "") for name in names] for one in maps(found)]
     return [(name, repository.rstrip("/"), version) for name, repository, version in texts]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from plate_release.charts.difference import Difference, ObjectDifference
 from plate_release.charts.objects import KubernetesObject
-from plate_release.charts.reading import Path, at
+from plate_release.charts.reading import Path, at, dotted
 from plate_release.model import Finding, Level
 
 _FIXED: dict[tuple[str, str], tuple[Path, ...]] = {
@@ -33,14 +33,13 @@ def immutable(difference: Difference) -> Iterator[Finding]:
 
 
 def _fixed(one: ObjectDifference, after: KubernetesObject) -> Iterator[Finding]:
-    group = after.api_version.rpartition("/")[0]
     if after.hooks or _is_replaced(after):
         return
-    for field in _FIXED.get((group, after.kind), ()):
+    for field in _FIXED.get((after.group, after.kind), ()):
         if any(change.path[: len(field)] == field for change in one.changes):
             # A Job that has run may be gone by then.
             level: Level = "warning" if after.kind == "Job" else "error"
-            text = f"{after}: {'.'.join(map(str, field))} changes, which Kubernetes does not allow"
+            text = f"{after}: {dotted(field)} changes, which Kubernetes does not allow"
             yield Finding(level, "immutable-field", f"{text} while the object is there.")
 
 

@@ -76,13 +76,15 @@ class Wanted:
 def image_keys(
     charts: Sequence[OpenChart],
     before: Sequence[Rendered],
-    ask: Ask,
     tag_key: Key | None = None,
     values_file: str | None = None,
+    *,
+    digest_wanted: bool,
 ) -> ImageKeys:
     """Find the keys that hold the image, in any chart of an Application.
 
-    `tag_key`, where configured, names the tag's, `values_file` the file that it stands in. Raises
+    `tag_key`, where configured, names the tag's, `values_file` the file that it stands in. Where a
+    digest is wanted, a key that is empty now may hold it. Raises
     PlanRefused where none or several fit, NoEffect where the Application overrides them.
     """
     document = tag_key.document if tag_key else None
@@ -92,7 +94,7 @@ def image_keys(
     whole = role(tag.value, tag.containers) == "whole"
     main = tag_key or tag.key
     values = {main: as_text(tag.value)}
-    digest = None if whole else _digest(tag, layer, ask)
+    digest = None if whole else _digest(tag, layer, wanted=digest_wanted)
     if digest:
         values[digest.key] = as_text(digest.value)
     return ImageKeys(
@@ -204,13 +206,13 @@ def _at_key(searches: Sequence[Search], key: Key) -> Iterator[Candidate]:
             yield from candidate_at(search, path)
 
 
-def _digest(tag: Candidate, layer: Layer, ask: Ask) -> Candidate | None:
-    """Return where the digest beside the tag stands, an empty place only where one is asked for.
+def _digest(tag: Candidate, layer: Layer, *, wanted: bool) -> Candidate | None:
+    """Return where the digest beside the tag stands, an empty place only where one is wanted.
 
     Raises PlanRefused where a digest that is in use stands in another file than the tag.
     """
     used = digest_candidates(tag)
-    if not used and ask.digest:
+    if not used and wanted:
         used = [one for one in empty_digests(tag) if one.setter == layer]
     if not used:
         return None

@@ -44,6 +44,11 @@ class KubernetesObject:
     source: int = 0
 
     @property
+    def group(self) -> str:
+        """Its API group, empty for the core one."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
     def hooks(self) -> frozenset[str]:
         """When it runs, if it is a hook of Argo CD or Helm: `PreSync`, `pre-install`, `test`."""
         said = (
@@ -69,8 +74,8 @@ class Rendered:
     values: Mapping[str, Any] = field(repr=False)
 
 
-def read_rendered(text: str, chart: str = "", source: int = 0) -> Rendered:
-    """Read helm's output; `chart` is the chart's folder in the repository, if it stands there.
+def read_rendered(text: str, chart: str | None = None, source: int = 0) -> Rendered:
+    """Read helm's output; `chart` is the chart's folder in a repository, if it stands in one.
 
     Raises ChartRefused for what is no Kubernetes object.
     """
@@ -94,10 +99,10 @@ def read_rendered(text: str, chart: str = "", source: int = 0) -> Rendered:
     return Rendered((*first, *(one for one in objects if not one.hooks & _BEFORE)), values)
 
 
-def _in_repository(template: str, chart: str) -> str:
+def _in_repository(template: str, chart: str | None) -> str:
     """Return a template by its path, which helm starts with the chart's name."""
     _, slash, rest = template.partition("/")
-    return f"{chart}/{rest}" if chart and slash else template
+    return f"{chart}/{rest}".lstrip("/") if chart is not None and slash else template
 
 
 def objects_of(rendered: Iterable[Rendered]) -> Objects:

@@ -4,7 +4,7 @@ Kubernetes goes through JSON: dates stay text, and `22:80` is no number in base 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -92,6 +92,16 @@ def at(value: Any, path: Path) -> Any:
         else:
             return None
     return value
+
+
+def maps(value: Any) -> list[dict[str, Any]]:
+    """Return the maps in a list; none where it is no list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """Write a path for people."""
+    return ".".join(map(str, path))
 
 
 def replaced(value: Any, path: Path, new: Any) -> Any:

@@ -20,7 +20,7 @@ from plate_release.charts.inputs import SKIP_SCHEMA, ChartInputs, Parameter
 from plate_release.charts.layout import lay_out
 from plate_release.charts.objects import Rendered, read_rendered
 from plate_release.charts.winner import place_of
-from plate_release.errors import ChartRefused, PreflightRefused
+from plate_release.errors import ChartRefused
 from plate_release.model import Finding
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ class OpenChart:
 
         Raises ChartRefused with helm's own message, files named as in the repository.
         """
-        chart = "" if self.inputs.remote else self.inputs.chart
         with self._ran("template", values, []) as run:
             if run.done.returncode:
                 raise self._refused(run)
+            chart = None if self.inputs.remote else self.inputs.chart
             return read_rendered(run.done.stdout, chart, self.inputs.source)
 
     def lint(self, *, strict: bool = False) -> tuple[Finding, ...]:
@@ -75,11 +75,8 @@ class OpenChart:
         With `strict`, any of it raises ChartRefused.
         """
         with self._ran("lint", None, ["--strict"] if strict else []) as run:
-            if "unknown flag" in run.done.stderr:
-                raise self._refused(run)
-            chart = "" if self.inputs.remote else self.inputs.chart
             said = f"{run.done.stdout}\n{run.done.stderr}"
-            found = [run.plain(text) for text in linted(said, chart)]
+            found = [run.plain(text) for text in linted(said, self.inputs.chart)]
             if strict and run.done.returncode:
                 raise self._refused(run, "\n".join(found))
             return tuple(Finding("warning", "helm-lint", text) for text in found)
@@ -88,7 +85,10 @@ class OpenChart:
     def _ran(
         self, command: str, values: Mapping[str, Any] | None, flags: list[str]
     ) -> "Iterator[_Run]":
-        """Run helm, and keep what it was given until its answer is read."""
+        """Run helm, and keep what it was given until its answer is read.
+
+        Raises PreflightRefused for a helm that is too old.
+        """
         inputs, folder = self.inputs, self.folder
         if values is not None:
             # What is tried out need not be what a schema allows.
@@ -99,6 +99,8 @@ class OpenChart:
             names = _written(inputs, scratch, values)
             arguments = [command, *_arguments(command, inputs, folder, scratch, names), *flags]
             done = self.helm.run(arguments, self.home)
+            if "unknown flag" in done.stderr:
+                raise no_helm(f"{self.helm.version()} has an {done.stderr.strip()[7:]}")
             known = {str(path): name for path, name in names.items()}
             yield _Run(command, inputs, done, known | {str(folder): Name(inputs.chart)}, self.home)
 
@@ -119,9 +121,7 @@ class OpenChart:
             file.write_bytes(data)
         return copy
 
-    def _refused(self, run: "_Run", why: str = "") -> ChartRefused | PreflightRefused:
-        if "unknown flag" in run.done.stderr:
-            return no_helm(f"{self.helm.version()} has an {run.done.stderr.strip()[7:]}")
+    def _refused(self, run: "_Run", why: str = "") -> ChartRefused:
         found = run.complaint(why or run.done.stderr)
         file, line = self._known(found.file), found.line
         places = (place_of(run.inputs, value) for value in found.values)
@@ -196,7 +196,7 @@ def _written(
 ) -> dict[Path, Name]:
     """Write what helm reads from files; returns each file's name in the repository."""
     names: dict[Path, Name] = {}
-    for index, layer in enumerate(layer for layer in inputs.layers if layer.kind != "chart"):
+    for index, layer in enumerate(layer for layer in inputs.layers if not layer.is_default):
         path = scratch / f"values-{index}.yaml"
         path.write_bytes(layer.data)
         # The text of a block starts on the line after `values: |`.

@@ -10,7 +10,6 @@ from plate_release.values import Key, find
 from plate_release.values.keys import Step
 
 _STEP = re.compile(r"(?P<name>(?:\\.|[^\\.\[\]])+)|\[(?P<index>\d+)\]", re.DOTALL)
-_PRECEDENCE = {"--set": 0, "--set-string": 1, "--set-file": 2}
 
 
 def winner(inputs: ChartInputs, key: Key) -> Layer | Parameter | None:
@@ -18,7 +17,7 @@ def winner(inputs: ChartInputs, key: Key) -> Layer | Parameter | None:
 
     Raises EditRefused for values that cannot be read with certainty.
     """
-    for given in sorted(inputs.parameters, key=lambda p: -_PRECEDENCE[p.flag]):
+    for given in reversed(inputs.parameters):
         if _sets(given, key.steps):
             return given
     layers = reversed(inputs.layers)
@@ -30,7 +29,7 @@ def place_of(inputs: ChartInputs, path: Path) -> tuple[str, int]:
 
     Empty where that is in the default values of a subchart.
     """
-    for given in inputs.parameters:
+    for given in reversed(inputs.parameters):
         if _sets(given, path):
             return given.file, given.line
     layers = [(one.file, one.lines or lines_of(one.data)) for one in reversed(inputs.layers)]
@@ -67,7 +66,7 @@ def editable(inputs: ChartInputs, path: Path, found: Layer | Parameter | None) -
             todo="Move the value into a values file.",
         )
     named = [layer.file for layer in inputs.layers if layer.kind == "file"]
-    if found is not None and found.kind == "chart" and named:
+    if found is not None and found.is_default and named:
         raise PlanRefused(
             f"{key} stands in the chart's own defaults alone: {found.file}.",
             why=f"An edit there would reach every environment; {named[-1]} does not set it.",

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from plate_release.charts.objects import KubernetesObject, Objects
-from plate_release.charts.reading import Path
+from plate_release.charts.reading import Path, dotted
 from plate_release.model import Image
 
 _TEXT_ONLY = {"ConfigMap", "Secret", "CustomResourceDefinition"}
@@ -51,7 +51,7 @@ def _containers(objects: Objects) -> Iterator[Container]:
             continue
         origin = (one.source, one.kind, one.template)
         for path, body in _with_image(one.body, ()):
-            name = str(body.get("name") or ".".join(map(str, path)))
+            name = str(body.get("name") or dotted(path))
             yield Container(one, name, (*origin, seen[origin], path), body["image"])
         seen[origin] += 1
 

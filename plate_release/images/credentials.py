@@ -1,11 +1,11 @@
-"""Who we are to a registry, as `docker login` left it in ~/.docker/config.json."""
+"""Who we are to a registry: as the environment says, else as `docker login` left it."""
 
 import base64
 import binascii
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,13 +55,13 @@ def docker_login(where: Location, environ: Mapping[str, str]) -> Login | None:
     A credential helper is run only where the configuration names it for this host or for all.
     """
     config = _config(environ)
-    helpers = [helper for _, helper in _fitting(config.get("credHelpers"), where)]
+    helpers = _fitting(config.get("credHelpers"), where)
     for helper in (*helpers, config.get("credsStore")):
         if isinstance(helper, str) and re.fullmatch(r"[A-Za-z0-9_.-]+", helper):
             login = _from_helper(helper, where.host, environ)
             if login:
                 return login
-    logins = (_from_entry(entry) for _, entry in _fitting(config.get("auths"), where))
+    logins = map(_from_entry, _fitting(config.get("auths"), where))
     return next((login for login in logins if login), None)
 
 
@@ -77,20 +77,20 @@ def _config(environ: Mapping[str, str]) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _fitting(section: object, where: Location) -> Iterator[tuple[str, Any]]:
-    """Give the entries for a repository's host, those for a path of it first.
+def _fitting(section: object, where: Location) -> list[Any]:
+    """Return the entries for a repository's host, those for a path of it first.
 
     Docker keeps `https://index.docker.io/v1/` for its own registry, and tokens of its own below it.
     """
     if not isinstance(section, dict):
-        return
+        return []
     found = []
     for key, value in section.items():
         host, _, path = re.sub(r"^https?://", "", key, flags=re.IGNORECASE).partition("/")
         path = re.sub(r"^v[12]/?$", "", path).strip("/")
         if host_of(host) == where.host and f"{where.path}/".startswith(f"{path}/" if path else ""):
             found.append((path, value))
-    yield from sorted(found, key=lambda pair: -len(pair[0]))
+    return [value for _, value in sorted(found, key=lambda pair: -len(pair[0]))]
 
 
 def _from_entry(entry: object) -> Login | None:

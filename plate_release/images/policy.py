@@ -1,14 +1,15 @@
-"""Which tag may follow which. Pure."""
+"""Which tag may follow which."""
 
 import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, model_validator
 
 from plate_release.errors import TagRefused
 from plate_release.images.versions import TagVersion, calver, likely, semver
 from plate_release.model import Ask, Finding
+from plate_release.section import Section
 
 _MOVED = re.compile(
     "latest|main|master|trunk|head|mainline|dev|devel|develop|development|edge|nightly|canary"
@@ -35,19 +36,12 @@ def _compiles(pattern: str | None) -> str | None:
     return pattern
 
 
-class TagPolicy(BaseModel):
+class TagPolicy(Section):
     """A service's `tags` in the configuration.
 
     Without `policy`, only what is certainly an older version is refused. `pattern` is a regular
     expression that the whole tag must match.
     """
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=lambda name: name.replace("_", "-"),
-        populate_by_name=True,
-    )
 
     policy: Literal["semver", "calver", "pattern", "any"] | None = None
     allow_downgrade: bool = False
@@ -66,8 +60,8 @@ def judge(
     ask: Ask,
     policy: TagPolicy,
     *,
-    production: bool = True,
-    offer: Callable[[], str | None] = lambda: None,
+    production: bool,
+    offer: Callable[[], str | None],
 ) -> tuple[Finding, ...]:
     """Say whether the tag asked for may replace `before` ("" for none).
 
@@ -141,7 +135,7 @@ def _prerelease(ask: Ask, policy: TagPolicy) -> tuple[Finding, ...]:
         raise _refused(ask, "is a prerelease")
     if policy.prereleases == "allow":
         return ()
-    message = f"{ask.service}: {ask.tag} is a prerelease and replaces a release"
+    message = f"{ask.service}: {ask.tag} is a prerelease"
     return (Finding("warning", "prerelease", message),)
 
 

@@ -14,7 +14,7 @@ _BESIDE = 2  # versions shown on either side
 def nearest(wanted: str, tags: Collection[str]) -> list[str]:
     """Return a few tags: the same version written otherwise, its neighbours, the newest. Pure."""
     known = [tag for tag in dict.fromkeys(tags) if is_tag(tag)]
-    found = dict.fromkeys([*_versions(wanted, known), *_alike(wanted, known)])
+    found = dict.fromkeys([*_versions(wanted, known), *get_close_matches(wanted, known, n=_SHOWN)])
     return list(found)[:_SHOWN]
 
 
@@ -30,7 +30,3 @@ def _versions(wanted: str, tags: list[str]) -> Iterator[str]:
     yield from (tag for _, tag in reversed(order[max(0, place - _BESIDE) : place]))
     yield from (tag for _, tag in order[place : place + _BESIDE])
     yield from (tag for _, tag in order[-1:])
-
-
-def _alike(wanted: str, tags: list[str]) -> list[str]:
-    return get_close_matches(wanted, tags, n=_SHOWN, cutoff=0.6)

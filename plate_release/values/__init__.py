@@ -2,6 +2,6 @@
 
 from plate_release.values.edit import Spliced, splice
 from plate_release.values.keys import Key
-from plate_release.values.lookup import Scalar, find, read, scalars
+from plate_release.values.lookup import find, read, scalars
 
-__all__ = ["Key", "Scalar", "Spliced", "find", "read", "scalars", "splice"]
+__all__ = ["Key", "Spliced", "find", "read", "scalars", "splice"]

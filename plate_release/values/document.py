@@ -97,7 +97,7 @@ def _node(child: "Node | ScalarEvent") -> Node:
     return child if isinstance(child, Node) else Node(child)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Document:
     """A parsed file; `text` is without the byte order mark, which PyYAML's marks do not count.
 

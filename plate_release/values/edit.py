@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, pairwise
 from operator import attrgetter
 from typing import Any
@@ -154,7 +154,7 @@ def _reads_as_planned(old: Document, text: str, splices: list[_Splice]) -> bool:
     Every reader builds its tree of events alone.
     """
     try:
-        new = list(chain.from_iterable(events(replace(old, text=text))))
+        new = list(chain.from_iterable(events(Document(old.file, old.bom, text))))
     except EditRefused:
         return False
     pending = {id(planned.node.event): planned for planned in splices}

@@ -24,11 +24,10 @@ _PROPERTIES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A scalar's text and place; `line` and `column` count from 1."""
+    """A scalar's text and its line, from 1."""
 
     value: str
     line: int
-    column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def text_of(node: Node) -> str:
 
 
 def _scalar(document: Document, node: Node, text: str) -> Scalar:
-    return Scalar(text, *document.place(start_of(document, node)))
+    return Scalar(text, document.place(start_of(document, node))[0])
 
 
 def start_of(document: Document, node: Node) -> int:

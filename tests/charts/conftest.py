@@ -65,7 +65,7 @@ def helm(request: pytest.FixtureRequest) -> Helm:
     return Helm(str(ROOT / ".tools" / str(request.param) / "helm"), os.environ)
 
 
-def objects_in(text: str, chart: str = "") -> Objects:
+def objects_in(text: str, chart: str | None = None) -> Objects:
     """Read documents as helm prints them, each perhaps below a comment with its template."""
     values = f"# Source: shop/{ECHO}\n{ECHO_TEMPLATE.replace('{{ .Values | toJson }}', '{}')}"
     return read_rendered(f"{text}\n---\n{values}", chart).objects

@@ -269,7 +269,8 @@ def planned(
     with open_charts(helm, chart_inputs(manifest, tree, others=others)) as charts:
         before = [chart.render() for chart in charts]
         key = Key.parse(tag_key) if tag_key else None
-        keys = image_keys(charts, before, ask, key, values_file)
+        digest = ask.digest is not None
+        keys = image_keys(charts, before, key, values_file, digest_wanted=digest)
         ask = keys.meant(ask)
         edit = splice(tree.read(keys.file), written(keys, ask), file=keys.file)
         files = {tree.real(keys.file): edit.data}
@@ -442,7 +443,7 @@ def test_a_live_application_has_no_lines(helm: Helm) -> None:
     tree = DirectoryTree(CORPUS / "parameter")
     live = Manifest(shop(tree).application)
     with open_charts(helm, chart_inputs(live, tree)) as charts, pytest.raises(NoEffect) as caught:
-        image_keys(charts, [chart.render() for chart in charts], Ask("shop", "1.5.0"))
+        image_keys(charts, [chart.render() for chart in charts], digest_wanted=False)
     assert caught.value.what == (
         "the edit has no effect: the live Application shop-prod sets image.tag as a parameter"
     )

@@ -5,8 +5,8 @@ import textwrap
 
 import pytest
 
-from plate_release.charts import Objects, compare, containers
-from plate_release.charts.difference import NO_NOISE, Noise, noise_of
+from plate_release.charts import Objects, containers
+from plate_release.charts.difference import NO_NOISE, Noise, compare, noise_of
 from plate_release.charts.key import ImageKeys, Wanted
 from plate_release.charts.key import written as to_write
 from plate_release.charts.proof import prove

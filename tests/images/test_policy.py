@@ -1,16 +1,30 @@
+from collections.abc import Callable
+
 import pytest
 from pydantic import ValidationError
 
 from plate_release.errors import TagRefused
-from plate_release.images.policy import TagPolicy, is_mutable, judge
+from plate_release.images import policy as module
+from plate_release.images.policy import TagPolicy, is_mutable
 from plate_release.images.versions import calver, semver
-from plate_release.model import Ask
+from plate_release.model import Ask, Finding
 
 DIGEST = "sha256:" + "0a" * 32
 DEFAULT = TagPolicy()
 SEMVER = TagPolicy(policy="semver")
 CALVER = TagPolicy(policy="calver")
 ANY = TagPolicy(policy="any")
+
+
+def judge(
+    before: str,
+    ask: Ask,
+    policy: TagPolicy,
+    *,
+    production: bool = True,
+    offer: Callable[[], str | None] = lambda: None,
+) -> tuple[Finding, ...]:
+    return module.judge(before, ask, policy, production=production, offer=offer)
 
 
 def codes(before: str, tag: str, policy: TagPolicy) -> list[str]:

@@ -352,7 +352,7 @@ def test_read_gives_the_text_that_helm_would_use(text: str, key: str, value: str
 def test_find_and_scalars_say_where() -> None:
     data = b"# c\na:\n  tag: 1.20\n  l: [x, {k: ~}]\nb: 'q'\n"
     found = find(data, Key.parse("a.tag"), file=FILE)
-    assert (found and found.line, found and found.column) == (3, 8)
+    assert (found and found.line) == 3
     seen = {str(key): (scalar.value, scalar.line) for key, scalar in scalars(data, file=FILE)}
     assert seen == {"a.tag": ("1.20", 3), "a.l[0]": ("x", 4), "a.l[1].k": ("", 4), "b": ("q", 5)}
 
