@@ -2,30 +2,22 @@
 
 import difflib
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plate_release import config as configuration
-from plate_release.application import Destination, Origin, Source, same_repository
+from plate_release.application import Destination, Origin
 from plate_release.charts import (
-    UNKNOWN,
     Capabilities,
     Discovery,
     Helm,
-    Manifest,
     applications,
-    find,
-    may_read,
-    repositories,
-    require_branch,
-    unknown_service,
 )
-from plate_release.config import Config, Service
-from plate_release.errors import Interrupted, PlanRefused, ReleaseError, UsageError
+from plate_release.config import Config
+from plate_release.errors import Interrupted, PlanRefused, UsageError
 from plate_release.gitops.commit import Author
 from plate_release.gitops.entry import Entry
 from plate_release.gitops.ledger import Ledger
@@ -33,21 +25,22 @@ from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.intent import INTENT, Intent
 from plate_release.model import Finding, Policy
-from plate_release.plan import Target
 from plate_release.request import Options, Request, settle_options
 from plate_release.result import Journal
-from plate_release.values import Key
 from plate_release.world import World
 
 if TYPE_CHECKING:
-    from plate_release.argocd.client import AppRef, ArgoCD
+    from plate_release.argocd.client import ArgoCD
     from plate_release.argocd.record import Recorder
     from plate_release.images.registry import Registry
 
 
 @dataclass(eq=False)
 class Desk:
-    """Everything that one run works with."""
+    """Everything that one run works with.
+
+    capabilities: what is known of each cluster. views: the sources that do not follow our branch.
+    """
 
     request: Request
     world: World
@@ -58,8 +51,8 @@ class Desk:
     options: Options
     recorders: dict[str, "Recorder"] = field(default_factory=dict)
     recorded: set[str] = field(default_factory=set)
-    _capabilities: dict[Destination, Capabilities] = field(default_factory=dict)
-    _views: dict[Origin, RepositoryTree] = field(default_factory=dict)
+    capabilities: dict[Destination, Capabilities] = field(default_factory=dict)
+    views: dict[Origin, RepositoryTree] = field(default_factory=dict)
     _trees: dict[Repository, RepositoryTree] = field(default_factory=dict)
 
     @cached_property
@@ -81,6 +74,11 @@ class Desk:
                 text = f"The configuration names a service {name} that no Application in git is of"
                 mean = f": did you mean {near[0]}?" if near else "."
                 yield Finding("warning", "unknown-service", text + mean)
+
+    @property
+    def argocd_server(self) -> str:
+        """Argo CD's address, empty where none is given."""
+        return self.world.environ.get("ARGOCD_SERVER") or self.config.argocd.server
 
     @cached_property
     def argocd(self) -> "ArgoCD":
@@ -143,60 +141,6 @@ class Desk:
                 todo="Mend it, or lower the check's level under `checks:` in the configuration.",
             )
 
-    def services(self) -> list[str]:
-        """Return every service of the environment."""
-        named = {name for name, service in self.config.services.items() if service.application}
-        return sorted({*self.discovery.services(self.config.environment), *named})
-
-    def repositories(self) -> list[Repository]:
-        """Return this repository, and every other in which values of a service stand."""
-        found = [self.home]
-        for service in self.services():
-            # A service that cannot be released holds up no other.
-            with suppress(ReleaseError):
-                found += (target.repository for target in self.targets([service]))
-        return list(dict.fromkeys(found))
-
-    def targets(self, services: Sequence[str]) -> list[Target]:
-        """Find the services. Raises UsageError for one that is unknown, the near miss named."""
-        return [self._released(service) for service in services]
-
-    def readers(self, repository: Repository, files: Collection[str]) -> Iterator[Manifest]:
-        """Give the Applications in git that may take values from any of the files.
-
-        Files go by their real paths in the repository.
-        """
-        branch, tree = self.request.place.branch, self.head(repository)
-        for manifest in self.discovery.manifests:
-            url = self._url_in(repository, manifest)
-            if url and may_read(manifest, url, branch, tree, files):
-                yield manifest
-
-    def reader(self, repository: Repository, manifest: Manifest) -> Target:
-        """Return an Application as one that takes values from a repository."""
-        url = self._url_in(repository, manifest) or repository.url
-        return self._target(manifest.name, manifest, Service(), repository, url)
-
-    def _url_in(self, repository: Repository, manifest: Manifest) -> str | None:
-        """Return what an Application calls a repository, None where it has nothing of it."""
-        urls = repositories(manifest.application.spec)
-        if repository is self.home:
-            return next((url for url in urls if self._is_home(url, manifest)), None)
-        return next((url for url in urls if same_repository(url, repository.url)), None)
-
-    def ref(self, target: Target) -> "AppRef":
-        """Return the Application's address in Argo CD."""
-        from plate_release.argocd.client import AppRef
-
-        application = target.manifest.application
-        namespace = self._namespace(target.service, application.metadata.namespace)
-        return AppRef(target.application, application.spec.project, namespace)
-
-    def _namespace(self, service: str, declared: str = "") -> str:
-        """Return the Application's namespace, empty where it is Argo CD's own."""
-        named = self.config.service(service).application_namespace or declared
-        return "" if named == self.config.argocd.namespace else named
-
     def is_left(self, entry: Entry) -> bool:
         """Whether nobody watches an unsettled release any more: its time is over, or it is ours."""
         if entry.deadline is None or entry.deadline.timestamp() < self.world.clock.wall():
@@ -228,135 +172,10 @@ class Desk:
         folder = self.world.environ.get("RUNNER_TEMP")
         return Path(folder) / INTENT if folder else None
 
-    def capabilities(self, where: Destination) -> Capabilities:
-        """Return what charts are told of a cluster, as far as it can be known.
-
-        The configuration says it, else Argo CD, which renders with what it knows, else the cluster.
-        """
-        if where not in self._capabilities:
-            self._capabilities[where] = next(self._known(where), UNKNOWN)
-        return self._capabilities[where]
-
-    def _known(self, where: Destination) -> Iterator[Capabilities]:
-        said = self.config.kubernetes
-        if said.version:
-            yield Capabilities.of(said.version, said.api_versions)
-        with suppress(ReleaseError):
-            info = self.argocd.cluster(where) if self._may_ask_argocd else None
-            if info and info.server_version:
-                yield Capabilities.of(info.server_version, info.api_versions)
-        with suppress(ReleaseError):
-            if cluster := self.world.cluster():
-                yield Capabilities.of(*cluster.capabilities())
-
-    @property
-    def _argocd_server(self) -> str:
-        return self.world.environ.get("ARGOCD_SERVER") or self.config.argocd.server
-
-    @property
-    def _may_ask_argocd(self) -> bool:
-        return bool(self._argocd_server and self.world.environ.get("ARGOCD_AUTH_TOKEN"))
-
     def check_stop(self) -> None:
         """Raise Interrupted where the run was asked to stop."""
         if self.world.stop.asked:
             raise Interrupted("The run was interrupted; nothing was changed.")
-
-    def _released(self, service: str) -> Target:
-        manifest, branch = self._manifest(service), self.request.place.branch
-        repository, url = self.home, self._url_in(self.home, manifest)
-        if url is None:
-            url = _values_repository(manifest)
-            repository = self.world.repository(url, branch)
-        require_branch(manifest.application.spec, url, branch)
-        return self._target(service, manifest, self.config.service(service), repository, url)
-
-    def _target(
-        self,
-        service: str,
-        manifest: Manifest,
-        configured: Service,
-        repository: Repository,
-        url: str,
-    ) -> Target:
-        spec, branch = manifest.application.spec, self.request.place.branch
-        return Target(
-            service,
-            manifest,
-            repository,
-            url,
-            Key.parse(configured.tag_key) if configured.tag_key else None,
-            configured.values_file,
-            self.capabilities(spec.destination),
-            others={
-                source.origin: self._elsewhere(source, manifest, repository, url)
-                for source in spec.all_sources
-                if not source.is_remote
-                and not (same_repository(source.repo_url, url) and source.follows(branch))
-            },
-            configured=os.path.normpath(self.request.place.config_path),
-        )
-
-    def _elsewhere(
-        self, source: Source, manifest: Manifest, ours: Repository, url: str
-    ) -> RepositoryTree:
-        """Return the view of a source that does not follow our branch, the same all the run."""
-        branch = self.request.place.branch
-        if same_repository(source.repo_url, url):
-            repository = ours
-        elif self._is_home(source.repo_url, manifest):
-            repository = self.home
-        else:
-            repository = self.world.repository(source.repo_url, branch)
-        if repository is self.home and source.follows(branch):
-            return self.tree
-        if source.origin not in self._views:
-            self._views[source.origin] = repository.at(source.target_revision)
-        return self._views[source.origin]
-
-    def _is_home(self, url: str, manifest: Manifest) -> bool:
-        if same_repository(url, self.home.url):
-            return True
-        # A local path cannot be what Argo CD calls it: the chart being there tells.
-        return self.home.url.startswith("/") and any(
-            source.repo_url == url and source.path and self.tree.locate(source.path) is not None
-            for source in manifest.application.spec.all_sources
-        )
-
-    def _manifest(self, service: str) -> Manifest:
-        environment, override = self.config.environment, self.config.service(service).application
-        name = override or f"{service}-{environment}"
-        manifest = find(self.discovery, name)
-        if manifest is not None:
-            return manifest
-        unknown = unknown_service(self.discovery, service, environment, override)
-        if not self._argocd_server or service in self.discovery.services(environment):
-            raise unknown
-        return self._live_manifest(name, self._namespace(service), unknown)
-
-    def _live_manifest(self, name: str, namespace: str, unknown: UsageError) -> Manifest:
-        """Take the live Application where git has none (app of apps, ApplicationSet)."""
-        from plate_release.argocd.client import AppRef
-        from plate_release.argocd.failures import Forbidden, NotFound
-
-        try:
-            return Manifest(self.argocd.get(AppRef(name, namespace=namespace)))
-        except (NotFound, Forbidden) as error:
-            # Argo CD answers 403 for what does not exist.
-            raise unknown from error
-
-
-def _values_repository(manifest: Manifest) -> str:
-    """Return the repository whose files are values: one lent as $ref, else the first."""
-    urls = repositories(manifest.application.spec)
-    sources = manifest.application.spec.all_sources
-    lent = [s.repo_url for s in sources if s.ref and not s.is_remote]
-    if not urls:
-        raise PlanRefused(
-            f"The Application {manifest.name} has no source in git.",
-            todo="plate-release edits values files that stand in a git repository.",
-        )
-    return (lent or urls)[0]
 
 
 def open_desk(request: Request, world: World, journal: Journal, **fallback: Policy) -> Desk:

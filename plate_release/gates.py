@@ -19,6 +19,7 @@ from plate_release.model import Finding
 from plate_release.plan import Plan, Target
 from plate_release.provenance import must_run_on
 from plate_release.signals import ending
+from plate_release.targets import app_ref
 
 
 def preflight(desk: Desk, plan: Plan) -> dict[str, Before]:
@@ -42,7 +43,7 @@ def look(desk: Desk, target: Target) -> Before:
 
     Raises ArgoUnavailable, and PreflightRefused where a sync window forbids the sync.
     """
-    argocd, ref = desk.argocd, desk.ref(target)
+    argocd, ref = desk.argocd, app_ref(desk, target)
     application = argocd.find(ref)
     windows = argocd.sync_windows(ref)
     may = windows.can_auto_sync if application.spec.automated else windows.can_sync

@@ -18,6 +18,7 @@ from plate_release.model import Finding
 from plate_release.plan import ServicePlan, Target, tag_of
 from plate_release.planner import where
 from plate_release.result import Result
+from plate_release.targets import app_ref, find_targets, known_services
 from plate_release.values import Key, read
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ _WINDOW = 30 * DAY
 
 def check(desk: Desk) -> dict[str, Any]:
     """Return the preflight of every service: `{"ok","findings"}`."""
-    return _checked(ready(desk, desk.targets(_services(desk))))
+    return _checked(ready(desk, find_targets(desk, _services(desk))))
 
 
 def refused(result: Result) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def _checked(findings: Sequence[Finding]) -> dict[str, Any]:
 
 def _services(desk: Desk) -> list[str]:
     """Return the environment's services. Raises UsageError where it has none."""
-    if found := desk.services():
+    if found := known_services(desk):
         return found
     environment = desk.config.environment
     known = sorted({m.name.rpartition("-")[2] for m in desk.discovery.manifests})
@@ -63,7 +64,7 @@ def history(desk: Desk, service: str | None, *, limit: int, figures: bool) -> di
     """
     entries = desk.ledger(desk.home).entries()
     if service is not None:
-        _known(service, {*desk.services(), *(n for one in entries for n in one.entry.names())})
+        _known(service, {*known_services(desk), *(n for one in entries for n in one.entry.names())})
         entries = tuple(one for one in entries if service in one.entry.names())
     body: dict[str, Any] = {"releases": [_entry(recorded) for recorded in entries[:limit]]}
     if figures:
@@ -94,15 +95,17 @@ def status(desk: Desk, services: Sequence[str]) -> dict[str, Any]:
     What cannot be seen is None, and stands among the disagreements with the reason.
     """
     # Who names a service is told that there is none; one that git has may be unfit for a release.
-    desk.targets(services)
+    find_targets(desk, services)
     return {"services": [_status(desk, name) for name in services or _services(desk)]}
 
 
 def _status(desk: Desk, service: str) -> dict[str, Any]:
     said: list[str] = []
-    target = _seen("git", said, lambda: desk.targets([service])[0])
+    target = _seen("git", said, lambda: find_targets(desk, [service])[0])
     spot = _seen("git", said, lambda: _spot(desk, target)) if target else None
-    live = _seen("Argo CD", said, lambda: desk.argocd.find(desk.ref(target))) if target else None
+    live = (
+        _seen("Argo CD", said, lambda: desk.argocd.find(app_ref(desk, target))) if target else None
+    )
     runs = _seen("cluster", said, lambda: _runs(desk, spot)) if spot else None
     last = _last(desk, target.repository if target else desk.home, service)
     if spot:
@@ -126,6 +129,10 @@ def _seen(where: str, said: list[str], look: Callable[[], T]) -> T | None:
     except ReleaseError as error:
         said.append(f"{where}: {error.what}" + (f": {error.why}" if error.why else ""))
         return None
+
+
+def _live(desk: Desk, target: Target) -> LiveApplication:
+    return desk.argocd.find(app_ref(desk, target))
 
 
 def _spot(desk: Desk, target: Target) -> ServicePlan:

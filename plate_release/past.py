@@ -13,6 +13,7 @@ from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Edit
 from plate_release.plan import ServicePlan, Target, retagged, tag_of
 from plate_release.planner import where
+from plate_release.targets import find_targets, known_services
 from plate_release.values import Key, scalars
 
 _SHA = re.compile(r"[0-9a-f]{40}")
@@ -52,11 +53,11 @@ def read_release(desk: Desk, repository: Repository, sha: str) -> Release:
     if story.parent is None:
         raise UsageError(f"{sha[:12]} is the first commit of the repository, no release.")
     message = parse(story.message)
-    names = [shift.service for shift in message.services] if message else desk.services()
+    names = [shift.service for shift in message.services] if message else known_services(desk)
     tree, parent = repository.tree(sha), repository.tree(story.parent)
     found = (
         _read_service(desk, target, tree, parent)
-        for target in desk.targets(names)
+        for target in find_targets(desk, names)
         if target.repository is repository
     )
     services = tuple(service for service in found if service is not None)

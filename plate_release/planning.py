@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from plate_release.charts import ImageKeys, Objects, review, validate
 from plate_release.desk import Desk
@@ -24,6 +25,7 @@ from plate_release.plan import (
 from plate_release.planner import plan_release, where
 from plate_release.provenance import offered_digest, registry_word
 from plate_release.result import ServiceResult
+from plate_release.targets import find_targets, reader, readers
 
 
 def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Plan:
@@ -31,7 +33,7 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
 
     Raises UsageError for an unknown service, PlanRefused of the kind that says why.
     """
-    targets = desk.targets([ask.service for ask in asks])
+    targets = find_targets(desk, [ask.service for ask in asks])
     trees = {target.repository: desk.head(target.repository) for target in targets}
     judge = _accept if rollback else _judge(desk)
     plan = plan_release(
@@ -46,7 +48,7 @@ def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> Reposi
     if part.repository is desk.home:
         desk.move(tree)
     asks = [Ask(s.target.service, s.after, s.digest) for s in part.services]
-    targets = desk.targets([ask.service for ask in asks])
+    targets = find_targets(desk, [ask.service for ask in asks])
     found = {s.target.service: s.found for s in part.services}
     plan = plan_release(
         list(zip(targets, asks, strict=True)),
@@ -63,7 +65,7 @@ def rollback_asks(desk: Desk, services: Sequence[str], to: Sequence[Ask]) -> Seq
 
     Raises UsageError where the ledger knows none.
     """
-    return to or [_last_good(desk, target) for target in desk.targets(services)]
+    return to or [_last_good(desk, target) for target in find_targets(desk, services)]
 
 
 def _last_good(desk: Desk, target: Target) -> Ask:
@@ -86,7 +88,9 @@ def _last_good(desk: Desk, target: Target) -> Ask:
 
 
 def _checks(desk: Desk, judge: Judge) -> Checks:
-    return Checks(judge, _look, desk.readers, desk.reader, desk.config.release.strict_lint)
+    return Checks(
+        judge, _look, partial(readers, desk), partial(reader, desk), desk.config.release.strict_lint
+    )
 
 
 def _accept(_target: Target, _keys: ImageKeys, ask: Ask) -> Judged:

@@ -15,6 +15,7 @@ from plate_release.images.reference import is_repository
 from plate_release.images.registry import ImageMissing, RegistryUnavailable
 from plate_release.model import Ask, Finding, FoundImage, Image
 from plate_release.plan import ServicePlan
+from plate_release.targets import app_ref
 
 # So many pods of a service are asked for what they run.
 _MOST_PODS = 5
@@ -178,7 +179,7 @@ def _from_cluster(desk: Desk, service: ServicePlan) -> list[tuple[str, str]]:
 
 
 def _from_argocd(desk: Desk, service: ServicePlan) -> list[tuple[str, str]]:
-    ref = desk.ref(service.target)
+    ref = app_ref(desk, service.target)
     nodes = [node for node in desk.argocd.resource_tree(ref).nodes if _is_pod(node, service)]
     return [
         (node.name, digest)

@@ -19,6 +19,7 @@ from plate_release.model import Finding, Outcome
 from plate_release.past import read_release
 from plate_release.request import Options
 from plate_release.result import Journal, Result
+from plate_release.targets import find_targets, value_repositories
 from plate_release.watching import Ended, watch_release
 
 # How often a run that waits for another looks whether that has ended, in seconds.
@@ -41,7 +42,7 @@ def settle_earlier(desk: Desk, services: Collection[str]) -> None:
     Raises UnderWay where another run still watches one, unless we may wait for it. A dry run
     settles nothing, and waits for nobody.
     """
-    repositories = dict.fromkeys(target.repository for target in desk.targets(list(services)))
+    repositories = dict.fromkeys(target.repository for target in find_targets(desk, list(services)))
     tried: set[str] = set()
     for repository in repositories:
         while found := _unsettled(desk, repository, services):
@@ -76,7 +77,7 @@ def settle_all(desk: Desk) -> tuple[Settled, ...]:
     """
     done: list[Settled] = []
     tried: set[str] = set()
-    for repository in desk.repositories():
+    for repository in value_repositories(desk):
         while left := _left(desk, repository, _unsettled(desk, repository)):
             if desk.intent:
                 left = [one for one in left if desk.is_ours(one.entry)]
@@ -153,7 +154,7 @@ def _whole(desk: Desk, repository: Repository, left: Recorded) -> Release:
     """Return the release with its commits in other repositories that are not settled either."""
     release = read_release(desk, repository, left.commit)
     commits = list(release.commits)
-    for other in desk.repositories():
+    for other in value_repositories(desk):
         for one in _unsettled(desk, other) if other is not repository else ():
             if one.entry.id == left.entry.id:
                 commits += read_release(desk, other, one.commit).commits

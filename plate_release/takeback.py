@@ -16,6 +16,7 @@ from plate_release.model import Edit, Finding
 from plate_release.outcome import Decision as Next
 from plate_release.outcome import Revert
 from plate_release.plan import Plan, RepositoryPlan, ServicePlan, retagged, tag_of
+from plate_release.targets import app_ref
 from plate_release.values import Key
 from plate_release.watching import Ended, watch_release
 
@@ -96,7 +97,7 @@ def _already(release: Release, pushed: Release) -> Iterator[Commit]:
 
 def _end_operations(desk: Desk, parts: Sequence[RepositoryPlan], bad: AbstractSet[str]) -> None:
     """End what still syncs the bad commit: a revert would wait behind all its retries."""
-    names = {desk.ref(s.target): s.target.service for part in parts for s in part.services}
+    names = {app_ref(desk, s.target): s.target.service for part in parts for s in part.services}
     if not names:
         return
     ended = end_operations(

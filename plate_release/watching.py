@@ -18,6 +18,7 @@ from plate_release.model import Secret
 from plate_release.outcome import Choice, Decision, Policy, decide
 from plate_release.plan import ServicePlan, Target
 from plate_release.result import Watched
+from plate_release.targets import app_ref
 from plate_release.values import read
 
 _CALLS_AT_ONCE = 16
@@ -95,7 +96,7 @@ def _watching(
     options = desk.options
     judge = Judge(subject, Limits(options.grace, options.soak, options.timeout), release.pushed)
     what_is = partial(_what_is, desk, commit, service)
-    ref = desk.ref(service.target)
+    ref = app_ref(desk, service.target)
     name = service.target.service
     recorder = desk.recorders.get(service.target.application)
     if recorder is None:
@@ -108,7 +109,7 @@ def _watching(
 
 
 def _subject(desk: Desk, release: Release, commit: Commit, service: ServicePlan) -> Subject:
-    ref = desk.ref(service.target)
+    ref = app_ref(desk, service.target)
     before = release.before.get(service.target.service)
     return Subject(
         application=ref.name,
