@@ -11,7 +11,14 @@ from plate_release import inspect, release
 from plate_release.config import ReleaseDefaults
 from plate_release.config import schema as config_schema
 from plate_release.desk import Desk, open_desk
-from plate_release.errors import ExitCode, InternalError, Interrupted, ReleaseError, UsageError
+from plate_release.errors import (
+    NOTHING_CHANGED,
+    ExitCode,
+    InternalError,
+    Interrupted,
+    ReleaseError,
+    UsageError,
+)
 from plate_release.github import Runner
 from plate_release.gitops.origin import branch_named, locate
 from plate_release.images.reference import parse_ask
@@ -32,8 +39,6 @@ if TYPE_CHECKING:
 
 # What SIGINT and SIGTERM do.
 Signals = Callable[[Stop], AbstractContextManager[None]]
-
-_NOTHING = "The run was interrupted; nothing was changed."
 
 
 def plan(shared: "Shared", asks: list[str], given: Given) -> int:
@@ -153,11 +158,12 @@ def _told(error: BaseException, so_far: Result, stop: Stop) -> ReleaseError:
     if isinstance(error, KeyboardInterrupt):
         # The second signal: what was pushed stands in the ledger, unsettled.
         todo = "`plate-release settle` finishes what is left."
-        again = stop.asked or not untouched
-        return Interrupted("Interrupted again.", todo=todo) if again else Interrupted(_NOTHING)
+        if stop.asked or not untouched:
+            return Interrupted("Interrupted again.", todo=todo)
+        return Interrupted(NOTHING_CHANGED)
     if isinstance(error, ReleaseError):
         # What ends a run that was asked to stop may be helm, which heard the signal too.
-        return Interrupted(_NOTHING) if untouched and stop.asked else error
+        return Interrupted(NOTHING_CHANGED) if untouched and stop.asked else error
     text.trace()
     why = f"{type(error).__name__}: {error}"
     return InternalError("plate-release itself failed.", why=why, todo="Report it, please.")

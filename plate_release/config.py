@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from posixpath import normpath
 from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
@@ -212,7 +212,7 @@ def parse(text: bytes, *, file: str, environment: str) -> Config:
     except ValidationError as error:
         raise UsageError(
             f"{file} is not a valid configuration.",
-            why="\n".join(_mistake(dict(item), lines) for item in error.errors()),
+            why=_mistakes(error, lines),
             todo="`plate-release schema` prints what is allowed.",
         ) from error
     if config.environment != environment:
@@ -249,18 +249,27 @@ def _lines(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, i
             yield from _lines(value, name)
 
 
-def _mistake(item: dict[str, Any], lines: Mapping[Place, int]) -> str:
-    place: Sequence[str | int] = [part for part in item["loc"] if part != "[key]"]
-    at = next((lines[w] for n in range(len(place), 0, -1) if (w := tuple(place[:n])) in lines), 0)
-    where = f"{f'line {at}: ' if at else ''}{'.'.join(map(str, place)) or '(the file)'}"
+def _mistakes(error: ValidationError, lines: Mapping[Place, int]) -> str:
+    """Name every mistake by its line and place, in the order of the file."""
+    found = []
+    for item in map(dict, error.errors()):
+        place = tuple(part for part in item["loc"] if part != "[key]")
+        above = (place[:end] for end in range(len(place), 0, -1))
+        line = next((lines[one] for one in above if one in lines), 0)
+        where = f"{f'line {line}: ' if line else ''}{'.'.join(map(str, place)) or '(the file)'}"
+        found.append((line, f"{where}: {_problem(item, place)}"))
+    return "\n".join(text for _, text in sorted(found))
+
+
+def _problem(item: dict[str, Any], place: Place) -> str:
     if item["type"] == "extra_forbidden":
-        known: Iterable[str] = _keys_of(_model_at(tuple(place[:-1])))
+        known: Iterable[str] = _keys_of(_model_at(place[:-1]))
     elif item["loc"][-1:] == ("[key]",):
         known = get_args(Check)
     else:
-        return f"{where}: {item['msg'].removeprefix('Value error, ')}"
+        return str(item["msg"]).removeprefix("Value error, ")
     near = difflib.get_close_matches(str(place[-1]), known, n=1)
-    return f"{where}: no such key" + (f"; did you mean {near[0]}?" if near else "")
+    return "no such key" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _keys_of(model: type[BaseModel]) -> list[str]:

@@ -17,7 +17,7 @@ from plate_release.charts import (
     applications,
 )
 from plate_release.config import Config
-from plate_release.errors import Interrupted, PlanRefused, UsageError
+from plate_release.errors import NOTHING_CHANGED, Interrupted, PlanRefused, UsageError
 from plate_release.gitops.commit import Author
 from plate_release.gitops.entry import Entry
 from plate_release.gitops.ledger import Ledger
@@ -175,7 +175,7 @@ class Desk:
     def check_stop(self) -> None:
         """Raise Interrupted where the run was asked to stop."""
         if self.world.stop.asked:
-            raise Interrupted("The run was interrupted; nothing was changed.")
+            raise Interrupted(NOTHING_CHANGED)
 
 
 def open_desk(request: Request, world: World, journal: Journal, **fallback: Policy) -> Desk:

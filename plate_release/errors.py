@@ -152,6 +152,9 @@ class Overtaken(PushRefused):
     code = "overtaken"
 
 
+NOTHING_CHANGED = "The run was interrupted; nothing was changed."
+
+
 class Interrupted(ReleaseError):
     """The run was asked to stop before it changed anything."""
 

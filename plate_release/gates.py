@@ -14,7 +14,7 @@ from plate_release.argocd.windows import opens
 from plate_release.cluster import Cluster
 from plate_release.commit import Before
 from plate_release.desk import Desk
-from plate_release.errors import Interrupted, PreflightRefused
+from plate_release.errors import NOTHING_CHANGED, Interrupted, PreflightRefused
 from plate_release.model import Finding
 from plate_release.plan import Plan, Target
 from plate_release.provenance import must_run_on
@@ -128,7 +128,7 @@ def _yes(desk: Desk, question: str) -> bool:
             # The tag that is to go comes from the values file, and may be anything.
             return typer.confirm(question.encode("unicode_escape").decode())
     except typer.Abort as error:
-        raise Interrupted("The run was interrupted; nothing was changed.") from error
+        raise Interrupted(NOTHING_CHANGED) from error
 
 
 def backup(desk: Desk, plan: Plan) -> None:

@@ -1,6 +1,8 @@
 import pytest
+from typer.main import get_command
 
-from plate_release.__main__ import hoist
+from plate_release.__main__ import _SWITCHES, _VALUED, hoist
+from plate_release.cli import app
 from plate_release.config import ReleaseDefaults
 from plate_release.errors import UsageError
 from plate_release.request import Given, settle_options
@@ -53,3 +55,10 @@ def test_watch_holds_unless_it_is_told_to_revert() -> None:
 )
 def test_shared_options_may_stand_anywhere(argv: list[str], expected: list[str]) -> None:
     assert hoist(argv) == expected
+
+
+def test_every_option_that_stands_before_the_command_may_stand_behind_it() -> None:
+    (parameters,) = [callback.params for callback in [get_command(app)]]
+    names = {name for one in parameters for name in one.opts}
+    assert names - {"--version"} == _VALUED | _SWITCHES
+    assert {one.default for one in parameters if "--environment" in one.opts} == {"prod"}

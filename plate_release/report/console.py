@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from plate_release.model import Finding, Outcome
+from plate_release.report.rows import HEADS, rows
 from plate_release.report.stream import console as stream_console
 from plate_release.report.untrusted import terminal
-from plate_release.result import Moment, Result, ServiceResult, Watched
+from plate_release.result import Moment, Result
 
 _GOOD = {Outcome.RELEASED, Outcome.PLANNED, Outcome.UNCHANGED, Outcome.UNWATCHED}
 _COLOUR = {"error": "red", "warning": "yellow", "info": "cyan"}
@@ -34,12 +35,11 @@ class Progress:
 
     def __init__(self, stream: TextIO | None, *, whole: bool = False) -> None:
         self._whole = whole
-        self.console = stream_console(stream)
+        self._console = stream_console(stream)
         self._says: dict[str, str] = {}
         # Only a real terminal has lines that can be written again.
-        live = self.console.is_terminal and not self.console.is_dumb_terminal
-        self._live = Live(console=self.console, transient=True, auto_refresh=False)
-        self._live_on = live
+        self._live_on = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live = Live(console=self._console, transient=True, auto_refresh=False)
 
     def __enter__(self) -> Self:
         if self._live_on:
@@ -53,7 +53,7 @@ class Progress:
     def event(self, moment: Moment) -> None:
         """Show one line of the timeline."""
         line = Text(f"{moment.t:7.1f}s  ", style="dim")
-        self.console.print(line.append_text(text(moment.event)))
+        self._console.print(line.append_text(text(moment.event)))
 
     def says(self, service: str, said: str) -> None:
         """Show what a service waits for."""
@@ -64,7 +64,7 @@ class Progress:
             lines = [_waiting(name, what) for name, what in self._says.items()]
             self._live.update(Group(*lines), refresh=True)
         else:
-            self.console.print(_waiting(service, said))
+            self._console.print(_waiting(service, said))
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -77,7 +77,7 @@ class Progress:
 
     def difference(self, diff: str) -> None:
         """Show what would change, cut at a screen unless all is wanted."""
-        difference(diff, self.console, whole=self._whole)
+        difference(diff, self._console, whole=self._whole)
 
 
 def _waiting(service: str, said: str) -> Text:
@@ -100,12 +100,15 @@ def _show_whole(result: Result, console: Console) -> None:
     for finding in result.findings:
         # A refusal stands on standard error already.
         if result.outcome is not Outcome.REFUSED or finding.level != "error":
-            console.print(_finding(finding))
+            console.print(finding_line(finding))
     for edit in result.edits:
         shift = f"{edit.before or '(empty)'} -> {edit.after or '(empty)'}"
         console.print(text(f"{edit.file}:{edit.line}  {edit.key}: {shift}"))
     if result.services:
-        console.print(_table(result))
+        services = table(*HEADS)
+        for row in rows(result):
+            services.add_row(*map(text, row))
+        console.print(services)
 
 
 def difference(diff: str, console: Console, *, whole: bool) -> None:
@@ -128,35 +131,18 @@ def _diff_style(line: str) -> str:
     return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
 
 
-def _finding(finding: Finding) -> Text:
+def finding_line(finding: Finding) -> Text:
+    """Return one finding as a line."""
     head = Text(f"{finding.level}: ", style=_COLOUR[finding.level])
     return head.append_text(text(f"{finding.message} [{finding.code}]"))
 
 
-def _table(result: Result) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("service", "before", "after", "verdict", "seconds", "reason"):
-        table.add_column(column, overflow="fold")
-    for service in result.services:
-        for cells in _rows(service):
-            table.add_row(*cells)
-    return table
-
-
-def _rows(service: ServiceResult) -> list[tuple[Text, ...]]:
-    rows = [_row(service.name, service.before, service.after, service.watched)]
-    if service.revert_commit:
-        rows.append(_row("  rolled back", service.after, service.back_to, service.revert))
-    return rows
-
-
-def _row(name: str, before: str, after: str, watched: Watched | None) -> tuple[Text, ...]:
-    verdict, seconds, reason = (
-        (watched.verdict.value, f"{watched.seconds:.1f}", watched.reason)
-        if watched
-        else ("-", "-", "")
-    )
-    return tuple(text(cell) for cell in (name, before, after, verdict, seconds, reason))
+def table(*columns: str) -> Table:
+    """Return an empty table."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
 
 
 def headline(result: Result) -> str:

@@ -2,8 +2,9 @@
 
 from plate_release.model import Finding
 from plate_release.report.console import headline
+from plate_release.report.rows import HEADS, rows
 from plate_release.report.untrusted import fenced, markdown
-from plate_release.result import Result, ServiceResult, Watched
+from plate_release.result import Result
 
 
 def render(result: Result) -> str:
@@ -16,25 +17,8 @@ def render(result: Result) -> str:
 def _services(result: Result) -> str:
     if not result.services:
         return ""
-    head = "| service | before | after | verdict | seconds | reason |\n|---|---|---|---|---|---|"
-    rows = [row for service in result.services for row in _rows(service)]
-    return "\n".join([head, *rows])
-
-
-def _rows(service: ServiceResult) -> list[str]:
-    rows = [_row(service.name, service.before, service.after, service.watched)]
-    if service.revert_commit:
-        rows.append(_row("rolled back", service.after, service.back_to, service.revert))
-    return rows
-
-
-def _row(name: str, before: str, after: str, watched: Watched | None) -> str:
-    end = (
-        (watched.verdict.value, f"{watched.seconds:.1f}", watched.reason)
-        if watched
-        else ("-", "-", "")
-    )
-    return "| " + " | ".join(markdown(cell) for cell in (name, before, after, *end)) + " |"
+    lines = (f"| {' | '.join(map(markdown, row))} |" for row in rows(result))
+    return "\n".join([f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|", *lines])
 
 
 def _findings(findings: tuple[Finding, ...]) -> str:

@@ -4,10 +4,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from plate_release.report.console import text
+from plate_release.model import Finding
+from plate_release.report.console import finding_line, table, text
 
 if TYPE_CHECKING:
     from plate_release.argocd.events import Verdict
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
 
 def status(body: dict[str, Any]) -> RenderableType:
     """Git, Argo CD and cluster, a row a service."""
-    table = _table("service", "git", "argocd", "cluster", "disagreements")
+    rows = table("service", "git", "argocd", "cluster", "disagreements")
     for one in body["services"]:
         git, argocd, cluster = (one[name] or {} for name in ("git", "argocd", "cluster"))
         seen = f"{argocd.get('sync', '-')} {argocd.get('health', '')}"
         runs = f"{cluster.get('ready', '-')}/{cluster.get('replicas', '-')}"
         row = (one["name"], git.get("tag", "-"), seen, runs, "\n".join(one["disagreements"]))
-        table.add_row(*map(text, row))
-    return table
+        rows.add_row(*map(text, row))
+    return rows
 
 
 def history(body: dict[str, Any]) -> RenderableType:
     """Return the ledger, a row a release, and the four figures below it."""
-    table = _table("finished", "commit", "state", "services", "by")
+    rows = table("finished", "commit", "state", "services", "by")
     for one in body["releases"]:
         services = "\n".join(f"{s['name']} {s['before']} -> {s['after']}" for s in one["services"])
         when = one["finished"] or one["started"]
         row = (when, one["commit"][:12], one["state"], services, one["by"])
-        table.add_row(*map(text, row))
+        rows.add_row(*map(text, row))
     figures = (
         text(_figure(name, figure))
         for name, figure in body.get("dora", {}).items()
         if isinstance(figure, dict)
     )
-    return Group(table, *figures)
+    return Group(rows, *figures)
 
 
 def check(body: dict[str, Any]) -> RenderableType:
     """Return the preflight's findings and whether a release may go."""
-    lines = [text(f"{f['level']}: {f['message']} [{f['code']}]") for f in body["findings"]]
+    lines = [finding_line(Finding(**finding)) for finding in body["findings"]]
     return Group(*lines, Text("ready" if body["ok"] else "not ready", style="bold"))
 
 
@@ -89,13 +89,6 @@ def _revert(verdict: "Verdict") -> dict[str, Any]:
 
 def _second(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 def _figure(name: str, figure: dict[str, Any]) -> str:

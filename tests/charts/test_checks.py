@@ -135,10 +135,12 @@ def test_containers_that_start_first_need_resources_and_sidecars_probes() -> Non
 def test_odd_shapes_are_left_to_the_schema(pod: str) -> None:
     objects = in_pod("Deployment", pod)
     assert all(f.code in {"no-probes", "no-resources"} for f in review(objects, "1.31"))
+    selector = "selector: {matchLabels: {app: a}}"
     shaped = objects_in(
-        f"apiVersion: apps/v1\nkind: Deployment\nspec: {{template: {{spec: {pod}}}}}"
+        f"apiVersion: apps/v1\nkind: Deployment\nspec: {{{selector}, template: {{spec: {pod}}}}}"
     )
-    assert validate(shaped, "1.31")
+    (finding,) = validate(shaped, "1.31")
+    assert "spec.template.spec" in finding.message
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 import base64
 import json
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -430,21 +432,24 @@ def test_no_proxy_stands_before_this_machine(
     ANONYMOUS.find(Image(f"{scripted.host}/plate/app", "1.5.0"))
 
 
-def test_who_never_ends_an_answer_is_left(
-    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_never_ends_an_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """It drips a byte at a time, each in time."""
     monkeypatch.setattr("plate_release.images.registry._DEADLINE", 0.5)
     over = threading.Event()
 
-    def drip(_: Seen) -> Reply:
-        over.wait(30)
-        return 200, {}, b""
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not over.wait(0.05):
+                connection.sendall(b"x")
 
-    scripted.answer = drip
-    with pytest.raises(RegistryUnavailable, match=r"127\.0\.0\.1:\d+ takes over"):
-        ANONYMOUS.find(Image(f"{scripted.host}/plate/app", "1.5.0"))
-    over.set()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(RegistryUnavailable, match=r"127\.0\.0\.1:\d+ takes over"):
+            ANONYMOUS.find(Image(f"{host}/plate/app", "1.5.0"))
+        over.set()
 
 
 def test_a_run_that_is_interrupted_waits_for_no_registry(scripted: Scripted) -> None:
