@@ -252,12 +252,12 @@ def _lines(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, i
 def _mistakes(error: ValidationError, lines: Mapping[Place, int]) -> str:
     """Name every mistake by its line and place, in the order of the file."""
     found = []
-    for item in map(dict, error.errors()):
+    for item in error.errors():
         place = tuple(part for part in item["loc"] if part != "[key]")
         above = (place[:end] for end in range(len(place), 0, -1))
         line = next((lines[one] for one in above if one in lines), 0)
         where = f"{f'line {line}: ' if line else ''}{'.'.join(map(str, place)) or '(the file)'}"
-        found.append((line, f"{where}: {_problem(item, place)}"))
+        found.append((line, f"{where}: {_problem(dict(item), place)}"))
     return "\n".join(text for _, text in sorted(found))
 
 
