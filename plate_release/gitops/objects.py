@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import IO, Self, cast
 
 from plate_release.errors import PlanRefused, RepositoryUnavailable
@@ -33,10 +34,14 @@ class TreeEntry:
 
 
 class Objects(AbstractContextManager["Objects"]):
-    """Reads what is in the repository; what is not there is None, never fetched."""
+    """Reads what is in the repository; what is not there is None, never fetched.
+
+    Several threads may ask.
+    """
 
     def __init__(self, git: Git) -> None:
         self._git = git
+        self._lock = Lock()
         self._stack = ExitStack()
         self._open: tuple[IO[bytes], IO[bytes]] | None = None
         self._trees: dict[str, dict[str, TreeEntry]] = {}
@@ -53,14 +58,17 @@ class Objects(AbstractContextManager["Objects"]):
 
     def get_many(self, names: list[str]) -> Iterator[tuple[str, bytes] | None]:
         """Yield what `get` returns for each name."""
-        stdin, stdout = self._pipes()
         for start in range(0, len(names), _AT_ONCE):
-            batch = names[start : start + _AT_ONCE]
-            with suppress(BrokenPipeError):
-                stdin.write("".join(f"{name}\n" for name in batch).encode())
-                stdin.flush()
             # The whole batch is read before anything is yielded: a caller may ask again meanwhile.
-            yield from [_answer(stdout) for _ in batch]
+            yield from self._answers(names[start : start + _AT_ONCE])
+
+    def _answers(self, names: list[str]) -> list[tuple[str, bytes] | None]:
+        with self._lock:
+            stdin, stdout = self._pipes()
+            with suppress(BrokenPipeError):
+                stdin.write("".join(f"{name}\n" for name in names).encode())
+                stdin.flush()
+            return [_answer(stdout) for _ in names]
 
     def tree(self, oid: str) -> dict[str, TreeEntry]:
         """Return the names in a tree object, in its order."""

@@ -1,6 +1,7 @@
 """What of the repository is here, and how more of it comes."""
 
 from collections.abc import Iterable, Mapping
+from threading import Lock
 from typing import NoReturn
 
 from plate_release.errors import RepositoryUnavailable
@@ -28,6 +29,7 @@ class Store:
         self.findings: tuple[Finding, ...] = ()
         self._objects = objects
         self._here: set[str] = set()
+        self._fetching = Lock()
 
     @property
     def git(self) -> Git:
@@ -51,10 +53,11 @@ class Store:
     def blobs(self, oids: Iterable[str]) -> Mapping[str, bytes]:
         """Return blobs' contents by id; those that are not here come in one fetch."""
         wanted = list(dict.fromkeys(oids))
-        missing = [oid for oid in wanted if oid not in self._here]
-        if missing and _NO_FILTER not in self.findings:
-            self._fetch_blobs(missing)
-        self.keep(missing)
+        with self._fetching:
+            missing = [oid for oid in wanted if oid not in self._here]
+            if missing and _NO_FILTER not in self.findings:
+                self._fetch_blobs(missing)
+            self.keep(missing)
         found = dict(zip(wanted, self._objects.get_many(wanted), strict=True))
         return {oid: self._content(oid, blob) for oid, blob in found.items()}
 
