@@ -128,8 +128,11 @@ class Tree(Protocol):
         """The commit it shows."""
         ...
 
-    def entries(self, folder: str = "") -> Iterator[tuple[str, EntryKind]]:
-        """Every path below `folder`, recursively, directories left out, with what it is."""
+    def entries(self, folder: str = "", *, follow: bool = False) -> Iterator[tuple[str, EntryKind]]:
+        """Every path below `folder`, recursively, directories left out, with what it is.
+
+        follow: links to other folders are entered too.
+        """
         ...
 
     def read(self, path: str) -> bytes:
@@ -141,7 +144,7 @@ class Tree(Protocol):
         ...
 
     def read_many(self, paths: list[str]) -> Mapping[str, bytes]:
-        """Return those of `paths` that exist, in one round trip."""
+        """Return those of `paths` that are files of the repository, in one round trip."""
         ...
 
     def real(self, path: str) -> str:

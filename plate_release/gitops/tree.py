@@ -1,6 +1,8 @@
 """The repository at one commit, read object by object: `plate_release.model.Tree` over git."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -35,9 +37,28 @@ class RepositoryTree:
     objects: Objects = field(repr=False)
     blobs: Callable[[Iterable[str]], Mapping[str, bytes]] = field(repr=False)
 
-    def entries(self, folder: str = "") -> Iterator[tuple[str, EntryKind]]:
-        """Every path below `folder`, recursively, directories left out, with what it is."""
-        yield from ((path, entry.kind) for path, entry in self._walk(folder))
+    def entries(self, folder: str = "", *, follow: bool = False) -> Iterator[tuple[str, EntryKind]]:
+        """Every path below `folder`, recursively, directories left out, with what it is.
+
+        follow: links to other folders are entered too, but for one that it is already in.
+        """
+        yield from self._entries(folder, (self.real(folder),) if follow else None)
+
+    def _entries(
+        self, folder: str, entered: tuple[str, ...] | None
+    ) -> Iterator[tuple[str, EntryKind]]:
+        for path, entry in self._walk(folder):
+            yield path, entry.kind
+            if entered is not None and entry.kind is EntryKind.SYMLINK:
+                yield from self._linked(path, entered)
+
+    def _linked(self, path: str, entered: tuple[str, ...]) -> Iterator[tuple[str, EntryKind]]:
+        try:
+            place = self._directory(path)
+        except PlanRefused:
+            return
+        if place and not any(_is_below(folder, place.path) for folder in entered):
+            yield from self._entries(path, (*entered, place.path))
 
     def read(self, path: str) -> bytes:
         """Return the blob at `path`, symlinks inside the repository followed.
@@ -53,8 +74,15 @@ class RepositoryTree:
         return self._blob(place.entry)
 
     def read_many(self, paths: list[str]) -> Mapping[str, bytes]:
-        """Return those of `paths` that are files, in one round trip."""
-        found = {path: place.entry for path in paths if (place := self.locate(path))}
+        """Return those of `paths` that are files, in one round trip.
+
+        One that leads out of the repository, or in a circle, is none.
+        """
+        found: dict[str, TreeEntry] = {}
+        for path in paths:
+            with suppress(PlanRefused):
+                if place := self.locate(path):
+                    found[path] = place.entry
         files = {
             path: entry.oid
             for path, entry in found.items()
@@ -91,6 +119,13 @@ class RepositoryTree:
                 raise PlanRefused(f"The symbolic links in {path} lead in a circle.")
         return Place("/".join(names), trail[-1])
 
+    def has(self, path: str) -> bool:
+        """Whether something stands at a path inside the repository."""
+        try:
+            return self.locate(path) is not None
+        except PlanRefused:
+            return False
+
     def real(self, path: str) -> str:
         """Return the path that `path` leads to, `path` itself where nothing is there.
 
@@ -126,21 +161,24 @@ class RepositoryTree:
             target = into / path[start:]
             match entry.kind:
                 case EntryKind.SYMLINK:
-                    link = contents[entry.oid].decode(errors="surrogateescape")
-                    self._export_link(path, link, target, (*above, root))
+                    self._export_link(path, target, into, (*above, root))
                 case EntryKind.SUBMODULE:
                     target.mkdir()
                 case kind:
                     target.write_bytes(contents[entry.oid])
                     target.chmod(0o755 if kind is EntryKind.EXECUTABLE else 0o644)
 
-    def _export_link(self, path: str, link: str, target: Path, roots: tuple[str, ...]) -> None:
+    def _export_link(self, path: str, target: Path, into: Path, roots: tuple[str, ...]) -> None:
         place = self.locate(path)
         if place is None:
             # A dangling link is left out: on disk it might lead somewhere after all.
             return
         if _is_below(place.path, roots[-1]):
-            target.symlink_to(link)
+            # Straight to its end: what it passes on the way may not be there.
+            end = into / place.path.removeprefix(roots[-1]).lstrip("/")
+            target.symlink_to(os.path.relpath(end, target.parent))
+        elif place.entry.kind is EntryKind.SUBMODULE:
+            target.mkdir()
         elif place.entry.kind is EntryKind.DIRECTORY:
             if any(_is_below(root, place.path) for root in roots):
                 raise PlanRefused(f"The symbolic link {path} leads in a circle.")

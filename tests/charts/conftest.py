@@ -36,8 +36,8 @@ class DirectoryTree:
     repository: str = REPOSITORY
     commit: str = "c0ffee" * 6 + "0123"
 
-    def entries(self, folder: str = "") -> Iterator[tuple[str, EntryKind]]:
-        for place, _, names in os.walk(self.root / folder):
+    def entries(self, folder: str = "", *, follow: bool = False) -> Iterator[tuple[str, EntryKind]]:
+        for place, _, names in os.walk(self.root / folder, followlinks=follow):
             for name in names:
                 path = Path(place) / name
                 kind = EntryKind.SYMLINK if path.is_symlink() else EntryKind.FILE

@@ -1,6 +1,7 @@
 """Reading the repository at a commit: odd names, links, what is fetched."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,50 @@ def test_links_to_folders_that_lead_in_a_circle_are_refused(
         return
     with pytest.raises(PlanRefused, match="leads in a circle"):
         repository.head().export("deep/chart", tmp_path)
+
+
+def test_a_link_is_exported_straight_to_its_end(
+    repository: Repository, origin: Origin, tmp_path: Path
+) -> None:
+    """What it passes on the way need not be a part of the copy."""
+    link(origin, "chart/inner", "../elsewhere/back/values.yaml")
+    link(origin, "elsewhere/back", "../chart/deep")
+    link(origin, "chart/vendored", "../sub")
+    origin.write({"chart/deep/values.yaml": "v", "elsewhere/x": "x"})
+    submodule = f"160000,{'a' * 40},sub"
+    origin.git("update-index", "--add", "--cacheinfo", submodule)
+    origin.git("commit", "--quiet", "-m", "Submodule")
+    origin.git("push", "--quiet", "origin", "HEAD:main")
+    repository.head().export("chart", tmp_path)
+    assert (tmp_path / "chart/inner").readlink() == Path("deep/values.yaml")
+    assert not any((tmp_path / "chart/vendored").iterdir())
+
+
+def test_links_to_folders_are_entered_once_where_asked(
+    repository: Repository, origin: Origin
+) -> None:
+    link(origin, "a/other", "../b")
+    link(origin, "b/other", "../a")
+    link(origin, "a/self", ".")
+    link(origin, "a/out", "../..")
+    origin.write({"b/x.yaml": "x"})
+    tree = repository.head()
+    inside = {"a/other", "a/self", "a/out"}
+    assert {path for path, _ in tree.entries("a")} == inside
+    followed = {path for path, _ in tree.entries("a", follow=True)}
+    assert followed == inside | {"a/other/x.yaml", "a/other/other"}
+    assert tree.has("a/other/x.yaml")
+    assert not tree.has("a/out/x")
+    assert tree.read_many(["a/other/x.yaml", "a/out/x"]) == {"a/other/x.yaml": b"x"}
+
+
+def test_threads_may_read_side_by_side(repository: Repository, origin: Origin) -> None:
+    files = {f"many/{number}": f"in {number}".encode() for number in range(40)}
+    origin.write(files)
+    tree = repository.head()
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            assert list(pool.map(tree.read, files)) == list(files.values())
 
 
 def test_a_forged_tree_cannot_lead_out_of_the_folder(
