@@ -135,8 +135,9 @@ def _difference(
     )
     if not changes:
         return None
-    shown = [masked(o, b) if o and b else None for o, b in ((before, old), (after, new))]
-    return ObjectDifference(before, after, changes, _unified(*shown))
+    was = masked(before, old, new) if before and old else None
+    becomes = masked(after, new, old) if after and new else None
+    return ObjectDifference(before, after, changes, _unified(was, becomes))
 
 
 def _is_hidden(one: KubernetesObject, path: Path, *sides: Any) -> bool:

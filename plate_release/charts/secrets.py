@@ -8,11 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 from plate_release.charts.objects import KubernetesObject
-from plate_release.charts.reading import Path
+from plate_release.charts.reading import Path, at
 
 _OPEN = {(name,) for name in ("apiVersion", "kind", "type", "immutable", "metadata")}
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _VALUES = {"data", "stringdata", "encrypteddata"}
+_UNCHANGED = "(secret, unchanged)"
 _ROUNDS = 20_000  # so that a list of likely values cannot be tried fast
 
 
@@ -47,8 +48,13 @@ def _text(value: Any) -> Any:
         return value
 
 
-def masked(one: KubernetesObject, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a body as it may be shown: equal values of one place have equal fingerprints."""
+def masked(
+    one: KubernetesObject, body: Mapping[str, Any], other: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return a body as it may be shown beside another one of the object.
+
+    A secret that changes has a fingerprint: equal ones of one place have equal fingerprints.
+    """
     salt = repr((one.api_version, one.kind, one.namespace, one.name))
 
     def shown(value: Any, path: Path) -> Any:
@@ -56,8 +62,9 @@ def masked(one: KubernetesObject, body: Mapping[str, Any]) -> dict[str, Any]:
             return {key: shown(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [shown(item, (*path, index)) for index, item in enumerate(value)]
-        hidden = value is not None and hides(one, path)
-        return fingerprint(str(value), f"{salt}{path}") if hidden else value
+        if value is None or not hides(one, path):
+            return value
+        return _UNCHANGED if at(other, path) == value else fingerprint(str(value), f"{salt}{path}")
 
     return {key: shown(value, (key,)) for key, value in body.items()}
 
