@@ -1,8 +1,9 @@
 """Changes of a rendering that Kubernetes will not take: of fields that cannot change. Pure.
 
-Source: kubernetes pkg/apis/apps/validation and pkg/apis/batch/validation (ValidateUpdate).
+Source: kubernetes pkg/apis/{apps,batch,core,rbac,scheduling,storage}/validation (ValidateUpdate).
 """
 
+import re
 from collections.abc import Iterator
 
 from plate_release.charts.difference import Difference, ObjectDifference
@@ -10,6 +11,8 @@ from plate_release.charts.objects import KubernetesObject
 from plate_release.charts.reading import Path, at, dotted
 from plate_release.model import Finding, Level
 
+_BINDING = (("roleRef",),)
+_DATA = (("data",), ("binaryData",), ("stringData",))
 _FIXED: dict[tuple[str, str], tuple[Path, ...]] = {
     ("apps", "Deployment"): (("spec", "selector"),),
     ("apps", "ReplicaSet"): (("spec", "selector"),),
@@ -21,6 +24,18 @@ _FIXED: dict[tuple[str, str], tuple[Path, ...]] = {
         ("spec", "volumeClaimTemplates"),
     ),
     ("batch", "Job"): (("spec", "selector"), ("spec", "template")),
+    ("", "Pod"): (("spec",),),
+    ("", "PersistentVolumeClaim"): (("spec",),),
+    ("rbac.authorization.k8s.io", "RoleBinding"): _BINDING,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _BINDING,
+    ("storage.k8s.io", "StorageClass"): (("provisioner",), ("parameters",), ("reclaimPolicy",)),
+    ("scheduling.k8s.io", "PriorityClass"): (("value",), ("preemptionPolicy",)),
+}
+_MAY_CHANGE = {
+    "Pod": re.compile(
+        r"spec\.(?:(?:initC|c)ontainers\.\d+\.image|activeDeadlineSeconds|tolerations)"
+    ),
+    "PersistentVolumeClaim": re.compile(r"spec\.(?:resources\.requests|volumeAttributesClassName)"),
 }
 _REPLACES = ("Replace=true", "Force=true")
 
@@ -35,8 +50,12 @@ def immutable(difference: Difference) -> Iterator[Finding]:
 def _fixed(one: ObjectDifference, after: KubernetesObject) -> Iterator[Finding]:
     if after.hooks or _is_replaced(after):
         return
-    for field in _FIXED.get((after.group, after.kind), ()):
-        if any(change.path[: len(field)] == field for change in one.changes):
+    free = _MAY_CHANGE.get(after.kind)
+    paths = [change.path for change in one.changes]
+    fixed = [path for path in paths if not (free and free.match(dotted(path)))]
+    sealed = after.kind in {"ConfigMap", "Secret"} and after.body.get("immutable") is True
+    for field in _DATA if sealed else _FIXED.get((after.group, after.kind), ()):
+        if any(path[: len(field)] == field for path in fixed):
             # A Job that has run may be gone by then.
             level: Level = "warning" if after.kind == "Job" else "error"
             text = f"{after}: {dotted(field)} changes, which Kubernetes does not allow"
