@@ -36,9 +36,9 @@ def proven(
     (random names, the time) is left out. Raises ChartRefused, NoEffect and PlanRefused with the
     reason.
     """
-    new = objects_of(_rendered(charts, before, edited))
-    difference, noise = _compared(charts, objects_of(before), new, wanted)
-    findings = (*prove(difference, new, wanted), *_unstable(noise))
+    old, new = objects_of(before), objects_of(_rendered(charts, before, edited))
+    difference, noise = _compared(charts, old, new, wanted)
+    findings = (*prove(difference, old, new, wanted), *_unstable(noise))
     return ChartChange(difference, new, findings)
 
 

@@ -15,6 +15,8 @@ from plate_release.errors import NoEffect, PlanRefused
 from plate_release.model import Finding, Image
 
 _HASH = re.compile(r"[0-9a-f]{16,128}")
+_SHORT_HASH = re.compile(r"[0-9a-f]{6,128}")
+_HASHED = re.compile(r"checksum|hash|sha|digest", re.IGNORECASE)
 _SHOWN = 10
 
 
@@ -24,7 +26,7 @@ def unexplained(difference: Difference, wanted: Sequence[Wanted]) -> Iterator[st
     A value follows the image where it is the same text with the old tag or digest replaced by the
     new one (a version label, a Job's name), or where it is a checksum in metadata.
     """
-    pairs = _pairs(wanted)
+    pairs = [*_pairs(wanted), *_renamed(difference)]
     for one in difference.objects:
         if one.before is None or one.after is None:
             yield f"{one}: the object {'appears' if one.before is None else 'goes'}"
@@ -34,7 +36,19 @@ def unexplained(difference: Difference, wanted: Sequence[Wanted]) -> Iterator[st
                 yield f"{one}: {change}"
 
 
-def prove(difference: Difference, after: Objects, wanted: Sequence[Wanted]) -> tuple[Finding, ...]:
+def _renamed(difference: Difference) -> Iterator[tuple[str, str]]:
+    """Give the names of objects that end in a hash of their content, by which others name them."""
+    for one in difference.objects:
+        if one.before and one.after and one.before.name != one.after.name:
+            old, new = one.before.name, one.after.name
+            (start, _, end), (same, _, other) = old.rpartition("-"), new.rpartition("-")
+            if start == same and _SHORT_HASH.fullmatch(end) and _SHORT_HASH.fullmatch(other):
+                yield old, new
+
+
+def prove(
+    difference: Difference, before: Objects, after: Objects, wanted: Sequence[Wanted]
+) -> tuple[Finding, ...]:
     """Check what edits would do to an Application, and return what a reviewer should know.
 
     Raises NoEffect where a container would not run the asked image, PlanRefused where anything
@@ -57,7 +71,7 @@ def prove(difference: Difference, after: Objects, wanted: Sequence[Wanted]) -> t
             why="\n".join(some_of(unasked, _SHOWN)),
             todo="Release what nobody asked for by a commit of its own first.",
         )
-    return tuple(_findings(after, wanted))
+    return tuple(_findings(before, after, wanted))
 
 
 def some_of(lines: list[str], most: int) -> list[str]:
@@ -75,7 +89,8 @@ def _edits(wanted: Sequence[Wanted]) -> str:
     return f"The edit{'s' if len(keys) > 1 else ''} of {' and '.join(keys) or 'other services'}"
 
 
-def _findings(after: Objects, wanted: Sequence[Wanted]) -> Iterator[Finding]:
+def _findings(before: Objects, after: Objects, wanted: Sequence[Wanted]) -> Iterator[Finding]:
+    was = {container.place: container.image for container in containers(before)}
     all_ours: set[str] = set()
     for one in wanted:
         keys, ask = one.keys, one.ask
@@ -89,7 +104,8 @@ def _findings(after: Objects, wanted: Sequence[Wanted]) -> Iterator[Finding]:
         all_ours |= ours
     for container in containers(after):
         image = split_image(container.image)
-        if image.repository in all_ours and not _is_asked(image, wanted):
+        stays = was.get(container.place) == container.image
+        if stays and image.repository in all_ours and not _is_asked(image, wanted):
             text = f"{container} stays at {container.image}."
             yield Finding("warning", "image-left-behind", text)
 
@@ -157,6 +173,12 @@ def _minor(tag: str) -> str:
     return match[1] if match else ""
 
 
+def _major(tag: str) -> str:
+    """Return `v1` of `1.4.2`."""
+    match = re.match(r"v?(\d+)\.\d", tag)
+    return f"v{match[1]}" if match else ""
+
+
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
@@ -167,6 +189,7 @@ _FORMS: tuple[Callable[[str], str], ...] = (
     *(partial(_cut, length) for length in (63, 40, 12, 10, 8, 7)),
     *(partial(_hash, name, n) for name in ("sha256", "sha1") for n in (64, 40, 32, 16, 12, 10, 8)),
     _minor,
+    _major,
     lambda tag: tag.removeprefix("v"),
 )
 
@@ -199,5 +222,7 @@ def _edge(sign: str, beside_digit: str, look: str) -> str:
 
 
 def _is_checksum(change: Change) -> bool:
-    in_metadata = "annotations" in change.path or "labels" in change.path
-    return in_metadata and all(_HASH.fullmatch(str(side)) for side in (change.before, change.after))
+    if "annotations" not in change.path and "labels" not in change.path:
+        return False
+    form = _SHORT_HASH if _HASHED.search(str(change.path[-1])) else _HASH
+    return all(form.fullmatch(str(side)) for side in (change.before, change.after))

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from dataclasses import replace
 
 import pytest
 
@@ -9,10 +10,11 @@ from plate_release.charts import Objects, containers
 from plate_release.charts.difference import NO_NOISE, Noise, compare, noise_of
 from plate_release.charts.key import ImageKeys, Wanted
 from plate_release.charts.key import written as to_write
+from plate_release.charts.noise import quieted
 from plate_release.charts.proof import prove
 from plate_release.charts.workloads import split_image
 from plate_release.errors import NoEffect, PlanRefused
-from plate_release.model import Ask, Image
+from plate_release.model import Ask, Finding, Image
 from plate_release.values import Key
 
 from .conftest import objects_in
@@ -46,6 +48,10 @@ def keys_of(before: Objects) -> ImageKeys:
     key = Key.parse("image.tag")
     image = split_image(found[0].image)
     return ImageKeys("values.yaml", key, False, None, image, found, {key: image.tag or ""})
+
+
+def proved(before: Objects, after: Objects, ask: Ask) -> tuple[Finding, ...]:
+    return prove(compare(before, after), before, after, [Wanted(keys_of(before), ask)])
 
 
 def test_a_unified_difference_for_each_object() -> None:
@@ -96,7 +102,8 @@ def test_secrets_show_as_stable_fingerprints() -> None:
         assert word not in found.text
         assert word not in str(found)
     assert found.text == compare(before, after).text
-    assert found.text.count("(secret, fingerprint ") == 3  # old and new, and what is beside
+    assert found.text.count("(secret, fingerprint ") == 2
+    assert "   other: (secret, unchanged)" in found.text
     assert "-  password: (secret, fingerprint 0824f3e2)" in found.text  # in every run
     assert compare(before, rendered(secret("hunter2"))).objects == ()
 
@@ -150,7 +157,7 @@ def test_kubectl_s_copy_of_a_secret_is_hidden_too() -> None:
 def test_a_secret_in_an_unasked_change_is_not_told() -> None:
     before, after = rendered(pod("s:1"), secret("hunter2")), rendered(pod("s:2"), secret("other"))
     with pytest.raises(PlanRefused) as caught:
-        prove(compare(before, after), after, [Wanted(keys_of(before), Ask("shop", "2"))])
+        proved(before, after, Ask("shop", "2"))
     assert "Secret shop: stringData.password: a secret value changes" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
@@ -175,6 +182,9 @@ def test_noise_is_left_out_wherever_it_stands() -> None:
     assert "ccc" not in found.text
 
 
+MANY = "".join(f"line {n} of many\n" for n in range(9000))
+
+
 @pytest.mark.parametrize(
     ("text", "becomes"),
     [
@@ -182,6 +192,8 @@ def test_noise_is_left_out_wherever_it_stands() -> None:
         ("salt={}\nmode=safe", "salt={}\nmode=drop"),
         ("{} safe {}", "{} other {}"),
         ("-----BEGIN {}\n{}+{}/{}\n-----END x", "-----BEGIN {}\n{}+{}/{}\n-----END y"),
+        (f"a={{}}\n{MANY}mode=safe", f"a={{}}\n{MANY}mode=drop"),
+        (f"a={{}}\n{MANY}", "a={}\nb\n"),
     ],
 )
 def test_what_changes_beside_noise_in_one_text_is_seen(text: str, becomes: str) -> None:
@@ -193,6 +205,11 @@ def test_what_changes_beside_noise_in_one_text_is_seen(text: str, becomes: str) 
     (one,) = compare(chart(text, "aaa"), chart(becomes, "ccc"), noise).objects
     assert [change.path for change in one.changes] == [("data", "a")]
     assert "ccc" not in one.text
+
+
+def test_a_text_that_repeats_itself_too_often_to_tell_is_kept() -> None:
+    old, other, new = (f"{start} same " * 1000 for start in ("a b", "b a", "c b"))
+    assert quieted(old, new, [other]) == new
 
 
 def test_noise_may_be_a_key_a_number_or_nothing_at_all() -> None:
@@ -250,6 +267,8 @@ FOLLOWS = [
     ({"image": "plate/shop:1.4.2"}, {"image": "plate/shop:1.5.0"}),
     ({"checksum/config": "a" * 64}, {"checksum/config": "b" * 64}),
     ({"hash": "a" * 40}, {"hash": "b" * 40}),
+    ({"checksum/config": "0123abcd"}, {"checksum/config": "4567cdef"}),
+    ({"config-sha": "0123ab"}, {"config-sha": "4567cd"}),
     ({"minor": "1.4"}, {"minor": "1.5"}),
     ({"base64": "MS40LjI="}, {"base64": "MS41LjA="}),
     ({"name": "run-8ec5a17a"}, {"name": "run-1f4dc096"}),
@@ -263,23 +282,57 @@ UNASKED = [
     ({"version": "1.4.2"}, {"other": "1.5.0"}),
     ({"checksum/config": "no"}, {"checksum/config": "anything at all"}),
     ({"all": "1.4.2 and 1"}, {"all": "1.5.0 and 2"}),
+    ({"revision": "0123abcd"}, {"revision": "4567cdef"}),
+    ({"major": "v1"}, {"major": "v2"}),
 ]
 
 
 @pytest.mark.parametrize(("old", "new"), FOLLOWS)
 def test_what_follows_the_tag_is_asked(old: dict[str, str], new: dict[str, str]) -> None:
     before, after = rendered(pod("shop:1.4.2", **old)), rendered(pod("shop:1.5.0", **new))
-    assert (
-        prove(compare(before, after), after, [Wanted(keys_of(before), Ask("shop", "1.5.0"))]) == ()
-    )
+    assert proved(before, after, Ask("shop", "1.5.0")) == ()
 
 
 @pytest.mark.parametrize(("old", "new"), UNASKED)
 def test_anything_else_is_refused(old: dict[str, str], new: dict[str, str]) -> None:
     before, after = rendered(pod("shop:1.4.2", **old)), rendered(pod("shop:1.5.0", **new))
     with pytest.raises(PlanRefused, match=r"would change more than the image") as caught:
-        prove(compare(before, after), after, [Wanted(keys_of(before), Ask("shop", "1.5.0"))])
+        proved(before, after, Ask("shop", "1.5.0"))
     assert f"Pod shop: metadata.annotations.{next(iter(new))}: " in caught.value.why
+
+
+def test_the_name_of_a_major_version_follows() -> None:
+    before, after = rendered(pod("shop:1.4.2", api="v1")), rendered(pod("shop:2.0.0", api="v2"))
+    assert proved(before, after, Ask("shop", "2.0.0")) == ()
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "asked"), [("0a1b2c3d", "9f8e7d6c", True), ("eu", "us", False)]
+)
+def test_a_name_that_ends_in_a_hash_of_the_content_follows(
+    was: str, becomes: str, *, asked: bool
+) -> None:
+    before = rendered(pod("shop:1", config=f"shop-{was}"), config(f"shop-{was}", tag="'1'"))
+    after = rendered(pod("shop:2", config=f"shop-{becomes}"), config(f"shop-{becomes}", tag="'2'"))
+    if asked:
+        assert proved(before, after, Ask("shop", "2")) == ()
+        return
+    with pytest.raises(PlanRefused, match=r"metadata.name: shop-eu -> shop-us"):
+        proved(before, after, Ask("shop", "2"))
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "told"),
+    [("shop:1", "shop:1", ["image-left-behind"]), ("shop:1-debug", "shop:2-debug", [])],
+)
+def test_only_an_image_that_stays_is_left_behind(was: str, becomes: str, told: list[str]) -> None:
+    def pods(one: str, other: str) -> Objects:
+        return rendered(pod(one), pod(other).replace("name: shop\n  a", "name: other\n  a"))
+
+    before, after = pods("shop:1", was), pods("shop:2", becomes)
+    keys = replace(keys_of(before), containers=keys_of(before).containers[:1])
+    found = prove(compare(before, after), before, after, [Wanted(keys, Ask("shop", "2"))])
+    assert [one.code for one in found] == told
 
 
 @pytest.mark.parametrize("appears", [True, False])
@@ -288,7 +341,7 @@ def test_an_object_that_appears_or_goes_is_refused(*, appears: bool) -> None:
     before = rendered(*(part.replace("shop:2", "shop:1") for part in (less if appears else more)))
     after = rendered(*(more if appears else less))
     with pytest.raises(PlanRefused, match="ConfigMap shop: the object"):
-        prove(compare(before, after), after, [Wanted(keys_of(before), Ask("shop", "2"))])
+        proved(before, after, Ask("shop", "2"))
 
 
 @pytest.mark.parametrize(
@@ -304,7 +357,7 @@ def test_an_object_that_appears_or_goes_is_refused(*, appears: bool) -> None:
 def test_a_container_without_the_asked_image_is_no_effect(image: str, ask: Ask) -> None:
     before, after = rendered(pod("shop:1")), rendered(pod(image))
     with pytest.raises(NoEffect, match=f"container shop would run {image}"):
-        prove(compare(before, after), after, [Wanted(keys_of(before), ask)])
+        proved(before, after, ask)
 
 
 @pytest.mark.parametrize(
