@@ -50,7 +50,7 @@ def value_repositories(desk: Desk) -> list[Repository]:
 
 
 def readers(desk: Desk, repository: Repository, files: Collection[str]) -> Iterator[Manifest]:
-    """Give the Applications in git that may take values from any of the files.
+    """Give the Applications in git in whose rendering any of the files may have a part.
 
     Files go by their real paths in the repository.
     """
@@ -149,16 +149,15 @@ def _is_home(desk: Desk, url: str, manifest: Manifest) -> bool:
     if same_repository(url, desk.home.url):
         return True
     # A local path cannot be what Argo CD calls it: the chart being there tells.
-    return desk.home.url.startswith("/") and any(
-        source.repo_url == url and source.path and desk.tree.locate(source.path) is not None
-        for source in manifest.application.spec.all_sources
-    )
+    paths = [s.path for s in manifest.application.spec.all_sources if s.repo_url == url and s.path]
+    return desk.home.url.startswith("/") and any(map(desk.tree.has, paths))
 
 
 def _manifest(desk: Desk, service: str) -> Manifest:
-    environment, override = desk.config.environment, desk.config.service(service).application
+    configured = desk.config.service(service)
+    environment, override = desk.config.environment, configured.application
     name = override or f"{service}-{environment}"
-    manifest = find(desk.discovery, name)
+    manifest = find(desk.discovery, name, configured.application_namespace or "")
     if manifest is not None:
         return manifest
     unknown = unknown_service(desk.discovery, service, environment, override)

@@ -1,15 +1,17 @@
 """Find the Argo CD Applications that stand in a repository, and the one that ships a service."""
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import ValidationError
 
 from plate_release.application import Application
-from plate_release.charts.reading import Document, Path, at, documents
+from plate_release.charts.reading import Document, Path, as_json, at, documents
 from plate_release.errors import PlanRefused, UsageError
 from plate_release.model import EntryKind, Finding, Tree
 
@@ -81,15 +83,23 @@ def applications(tree: Tree, under: str = "environments") -> Discovery:
     return Discovery(tuple(manifests), generators, tuple(findings))
 
 
-def find(discovery: Discovery, name: str) -> Manifest | None:
-    """Return the Application called `name`; PlanRefused where two manifests share the name."""
-    found = [manifest for manifest in discovery.manifests if manifest.name == name]
+def find(discovery: Discovery, name: str, namespace: str = "") -> Manifest | None:
+    """Return the Application called `name`, of a namespace if it is given.
+
+    Raises PlanRefused where several manifests fit.
+    """
+    found = [
+        manifest
+        for manifest in discovery.manifests
+        if manifest.name == name and namespace in ("", manifest.application.metadata.namespace)
+    ]
     if len(found) > 1:
         places = "\n".join(f"{manifest.file}, line {manifest.line}" for manifest in found)
         raise PlanRefused(
             f"The Application {name} stands in git {len(found)} times.",
             why=places,
-            todo="Leave one manifest, or point `applications:` of the configuration to its folder.",
+            todo="Leave one, point `applications:` of the configuration to its folder, or name its"
+            " namespace as the service's `application-namespace`.",
         )
     return found[0] if found else None
 
@@ -112,33 +122,36 @@ def unknown_service(
 
 
 def _candidates(tree: Tree, under: str) -> dict[str, bytes]:
-    paths = [
-        path
-        for path, kind in tree.entries(under)
-        if kind in _READABLE and path.endswith((".yaml", ".yml"))
-    ]
-    return {path: data for path, data in tree.read_many(paths).items() if _GROUP.encode() in data}
+    paths: dict[str, str] = {}
+    for path, kind in tree.entries(under, follow=True):
+        if kind in _READABLE and path.endswith((".yaml", ".yml")):
+            with suppress(PlanRefused):  # it leads out of the repository
+                paths.setdefault(tree.real(path), path)
+    read = tree.read_many(list(paths.values()))
+    return {path: data for path, data in read.items() if _GROUP.encode() in data}
 
 
 def _objects(document: Document, file: str) -> Iterator[Manifest | Generator]:
-    value = document.value
-    if isinstance(value, dict) and value.get("kind") == "List":
-        items = value.get("items")
-        for index in range(len(items) if isinstance(items, list) else 0):
-            yield from _object(document, file, ("items", index))
-    else:
-        yield from _object(document, file, ())
+    value, lines = document.value, document.lines
+    if not (isinstance(value, dict) and value.get("kind") == "List"):
+        yield from _object(value, file, document.line, lines)
+        return
+    items = value.get("items")
+    inside: dict[Any, dict[Path, int]] = defaultdict(dict)
+    for path, line in lines.items():
+        if path[:1] == ("items",) and len(path) > 1:
+            inside[path[1]][path[2:]] = line
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        yield from _object(item, file, inside[index].get((), document.line), inside[index])
 
 
-def _object(document: Document, file: str, at_path: Path) -> Iterator[Manifest | Generator]:
-    value = at(document.value, at_path)
+def _object(
+    value: Any, file: str, line: int, lines: Mapping[Path, int]
+) -> Iterator[Manifest | Generator]:
     if not isinstance(value, dict) or not str(value.get("apiVersion", "")).startswith(_GROUP):
         return
-    line = document.lines.get(at_path, document.line)
     if value.get("kind") == "Application":
-        depth = len(at_path)
-        lines = {p[depth:]: n for p, n in document.lines.items() if p[:depth] == at_path}
-        application = Application.model_validate(value)
+        application = Application.model_validate(as_json(value))
         if _is_template(application):
             raise yaml.YAMLError
         yield Manifest(application, file, line, lines)

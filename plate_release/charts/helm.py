@@ -67,6 +67,10 @@ class Helm:
                 f"helm {arguments[0]} did not end within {self.timeout:g} s.",
                 todo="Look for a template that does not end.",
             ) from error
+        except ValueError as error:  # a null byte
+            raise ChartRefused(
+                f"helm {arguments[0]} cannot be given what the Application says.", why=str(error)
+            ) from error
         except OSError as error:
             raise no_helm(f"{self.program}: {error.strerror}") from error
 

@@ -12,8 +12,11 @@ import yaml
 from plate_release.charts.reading import at, load
 from plate_release.errors import ChartRefused
 
-ECHO = "templates/zz-plate-release.yaml"
-"""A template laid beside the chart's own, which gives back the values that helm merged."""
+ECHO = f"templates/plate-release/{'d/' * 12}values.yaml"
+"""A template laid beside the chart's own, which gives back the values that helm merged.
+
+helm runs the deepest template first: no other has changed the values by then.
+"""
 
 ECHO_TEMPLATE = """\
 apiVersion: plate-release/v1
@@ -22,6 +25,7 @@ metadata: {name: values}
 values: {{ .Values | toJson }}
 """
 
+_DEEPEST = 200
 _SEPARATOR = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
 _SOURCE = re.compile(r"# Source: ([^\n]+)\n")
 _BEFORE = {"PreSync", "pre-install", "pre-upgrade", "crd-install"}
@@ -85,18 +89,46 @@ def read_rendered(text: str, chart: str | None = None, source: int = 0) -> Rende
         comment = _SOURCE.match(part)
         template = comment[1] if comment else ""
         if template.endswith(f"/{ECHO}"):
-            values = json.loads(part.rpartition("\nvalues: ")[2]) or {}
+            values = _values(part.rpartition("\nvalues: ")[2])
         else:
             objects += read_document(part, _in_repository(template, chart), source)
     if values is None:
         raise ChartRefused(
             f"helm leaves out {ECHO}, by which the chart's values are seen.",
-            why="The chart's .helmignore names it, perhaps by a pattern such as `z*`.",
+            why="The chart's .helmignore names it, perhaps by a pattern such as `p*`.",
             todo="Narrow that pattern.",
         )
     # Helm prints hooks last, and runs some of them first.
     first = [one for one in objects if one.hooks & _BEFORE]
     return Rendered((*first, *(one for one in objects if not one.hooks & _BEFORE)), values)
+
+
+def _values(text: str) -> Mapping[str, Any]:
+    try:
+        values: Mapping[str, Any] = json.loads(text) or {}
+    except (ValueError, RecursionError) as error:
+        raise ChartRefused(
+            "The values that helm merged cannot be read.",
+            why="They are nested too deep, or hold what is no JSON.",
+        ) from error
+    refuse_depths(values, "The values that helm merged are")
+    return values
+
+
+def refuse_depths(value: Any, what: str) -> None:
+    """Raise ChartRefused for what is nested deeper than people and this program can follow."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [item for one in level for item in _inside(one)]
+        if not level:
+            return
+    raise ChartRefused(f"{what} nested deeper than {_DEEPEST} levels.", todo="Flatten them.")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _in_repository(template: str, chart: str | None) -> str:
@@ -117,6 +149,7 @@ def read_document(part: str, template: str, source: int) -> Objects:
         body = load(part)
     except yaml.YAMLError as error:
         raise _no_object(template, " ".join(str(error).split())) from error
+    refuse_depths(body, f"What {template or 'the chart'} renders is")
     return () if body is None else tuple(_objects(body, template, source))
 
 
@@ -128,6 +161,8 @@ def _objects(body: Any, template: str, source: int) -> Iterator[KubernetesObject
     if not isinstance(kind, str) or not kind:
         raise _no_object(template, "It has no kind.")
     if isinstance(items, list) or kind == "List":
+        if not isinstance(items, list | None):
+            raise _no_object(template, f"The {kind} has no list of items.")
         for one in items or ():
             yield from _objects(one, template, source)
         return

@@ -3,10 +3,12 @@
 Kubernetes goes through JSON: dates stay text, and `22:80` is no number in base 60.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
 import yaml
@@ -16,7 +18,10 @@ Path: TypeAlias = tuple[str | int, ...]
 _Base: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REPLACED = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp")}
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
-_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?$")
+# As go-yaml: 1e3 is one too, without a dot.
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?$")
+_DEEPEST = 10_000  # as go-yaml; libyaml's stack would overflow at some more
+_MOST_NODES = 1_000_000  # that the aliases of a document may expand to
 
 
 class KubernetesLoader(_Base):  # type: ignore[misc]  # the base is chosen where libyaml is present
@@ -57,9 +62,13 @@ class Document:
 def documents(text: bytes | str) -> Iterator[Document]:
     """Read every document; raises yaml.YAMLError."""
     loader = KubernetesLoader(text)
+    has_aliases = "*" in text if isinstance(text, str) else b"*" in text
     try:
+        _refuse_depths(text)
         while loader.check_node():
             node = loader.get_node()
+            if has_aliases and _expanded(node, {}) > _MOST_NODES:
+                raise yaml.YAMLError(f"its aliases expand to more than {_MOST_NODES} nodes")
             # Constructing flattens merges in place, so the lines are taken first.
             lines = dict(_lines(node, ()))
             yield Document(loader.construct_document(node), node.start_mark.line + 1, lines)
@@ -80,6 +89,24 @@ def lines_of(text: bytes | str) -> Mapping[Path, int]:
         return next((document.lines for document in documents(text)), {})
     except yaml.YAMLError:
         return {}
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as JSON has it, which has texts for keys.
+
+    Raises yaml.YAMLError for what JSON cannot hold, such as `!!binary` and `!!set`.
+    """
+    if isinstance(value, dict):
+        return {_key(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    if not isinstance(value, str | int | float | None):
+        raise yaml.YAMLError(f"JSON has nothing like {type(value).__name__}")
+    return value
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else json.dumps(key)
 
 
 def at(value: Any, path: Path) -> Any:
@@ -134,6 +161,30 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from leaves(item, (*path, index))
     else:
         yield path, value
+
+
+def _refuse_depths(text: bytes | str) -> None:
+    # Each level takes a bracket, or a character of its line at least.
+    data = text.encode() if isinstance(text, str) else text
+    longest = max(map(len, data.splitlines()), default=0)
+    if max(data.count(b"[") + data.count(b"{"), longest) < _DEEPEST:
+        return
+    depth = 0
+    for event in yaml.parse(text, _Base):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.YAMLError(f"it is nested deeper than {_DEEPEST} levels")
+
+
+def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many nodes there are once aliases are written out."""
+    if id(node) not in known:
+        known[id(node)] = 0  # a cycle ends here
+        below = node.value if isinstance(node, yaml.CollectionNode) else ()
+        children = chain.from_iterable(one if isinstance(one, tuple) else (one,) for one in below)
+        known[id(node)] = 1 + sum(_expanded(child, known) for child in children)
+    return known[id(node)]
 
 
 def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:

@@ -37,8 +37,8 @@ class DirectoryTree:
     commit: str = "c0ffee" * 6 + "0123"
 
     def entries(self, folder: str = "", *, follow: bool = False) -> Iterator[tuple[str, EntryKind]]:
-        for place, _, names in os.walk(self.root / folder, followlinks=follow):
-            for name in names:
+        for place, folders, names in os.walk(self.root / folder, followlinks=follow):
+            for name in (*names, *(one for one in folders if (Path(place) / one).is_symlink())):
                 path = Path(place) / name
                 kind = EntryKind.SYMLINK if path.is_symlink() else EntryKind.FILE
                 yield path.relative_to(self.root).as_posix(), kind
@@ -54,7 +54,10 @@ class DirectoryTree:
         return "" if real == "." else real
 
     def read_many(self, paths: list[str]) -> Mapping[str, bytes]:
-        return {path: self.read(path) for path in paths if (self.root / path).is_file()}
+        root = self.root.resolve()
+        files = [path for path in paths if (self.root / path).is_file()]
+        inside = [path for path in files if (self.root / path).resolve().is_relative_to(root)]
+        return {path: self.read(path) for path in inside}
 
     def export(self, folder: str, into: Path) -> None:
         shutil.copytree(self.root / folder, into / folder, dirs_exist_ok=True)

@@ -1,5 +1,6 @@
 """Which Applications stand in a repository, and which of them ships a service."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,25 @@ def test_every_yaml_file_and_document_below_the_folder(write: DirectoryTree) -> 
         ("c-prod", "environments/list.yaml", 3),
     ]
     assert found.manifests[2].lines[("spec", "source", "path")] == 7
+
+
+def test_links_are_followed_and_one_file_is_read_once(write: DirectoryTree) -> None:
+    put(write, "app.yaml", manifest("a-prod"))
+    (write.root / "environments" / "again.yaml").symlink_to("app.yaml")
+    (write.root / "more").mkdir()
+    (write.root / "more" / "b.yaml").write_text(manifest("b-prod"))
+    (write.root / "environments" / "linked").symlink_to("../more")
+    assert sorted(m.name for m in applications(write).manifests) == ["a-prod", "b-prod"]
+
+
+def test_what_leads_out_of_the_repository_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "b.yaml").write_text(manifest("b-prod"))
+    (tmp_path / "in" / "environments").mkdir(parents=True)
+    tree = DirectoryTree(tmp_path / "in")
+    put(tree, "app.yaml", manifest("a-prod"))
+    (tree.root / "environments" / "b.yaml").symlink_to("../../outside/b.yaml")
+    assert [m.name for m in applications(tree).manifests] == ["a-prod"]
 
 
 def test_unreadable_manifests_are_left_out_with_a_finding(write: DirectoryTree) -> None:
@@ -106,6 +126,13 @@ def test_a_template_that_is_yaml_is_no_application(write: DirectoryTree, name: s
         "? [argoproj.io/]\n: 1\n",
         "argoproj.io/: !odd {a: =}\n",
         "argoproj.io/\n",
+        manifest("b-prod", "  info: {1: a, true: b, ? [c] : d}\n"),
+        manifest("b-prod").replace("{name:", "{annotations: !!binary aGk=, name:"),
+        "argoproj.io/: &a [b]\n"
+        + "".join(
+            f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n"
+            for old, new in itertools.pairwise("abcdefghij")
+        ),
     ],
 )
 def test_whatever_stands_in_a_file_the_others_are_read(write: DirectoryTree, text: str) -> None:
@@ -137,3 +164,19 @@ def test_two_manifests_of_one_name_are_refused(write: DirectoryTree) -> None:
     put(write, "b.yaml", manifest("a-prod"))
     with pytest.raises(PlanRefused, match=r"(?s)2 times.*environments/a.yaml.*environments/b.yaml"):
         find(applications(write), "a-prod")
+    other = manifest("a-prod").replace("namespace: argocd", "namespace: team-a")
+    put(write, "b.yaml", other)
+    found = find(applications(write), "a-prod", "team-a")
+    assert found
+    assert found.file == "environments/b.yaml"
+    assert find(applications(write), "a-prod", "team-b") is None
+    with pytest.raises(PlanRefused, match="application-namespace"):
+        find(applications(write), "a-prod")
+
+
+def test_keys_of_a_manifest_are_texts_as_for_json(write: DirectoryTree) -> None:
+    labels = "{name: a-prod, labels: {1: one, true: yes}"
+    text = manifest("a-prod").replace("{name: a-prod", labels).replace("yes", "'y'")
+    put(write, "app.yaml", text)
+    (found,) = applications(write).manifests
+    assert found.name == "a-prod"

@@ -32,12 +32,24 @@ def test_a_list_of_any_kind_is_its_items() -> None:
         ("kind: List\nitems: [null]\n", "It is null"),
         ("kind: List\nitems: [{a: b}]\n", "It has no kind"),
         ("a: b: c\n", "mapping values are not allowed"),
+        ("apiVersion: v1\nkind: List\nitems: 5\n", "The List has no list of items"),
     ],
 )
 def test_what_is_no_object_is_refused_by_its_template(text: str, why: str) -> None:
     with pytest.raises(ChartRefused, match=why) as refused:
         objects_in(f"# Source: my shop/templates/a.yaml\n{text}", "helm/shop")
     assert refused.value.what.startswith("helm/shop/templates/a.yaml renders something")
+
+
+def test_what_is_nested_too_deep_is_refused() -> None:
+    def nested(depth: int) -> str:
+        return f"{CONFIG}data: {'[' * depth}{']' * depth}\n"
+
+    assert objects_in(nested(150))
+    with pytest.raises(ChartRefused, match="nested deeper than 200 levels"):
+        objects_in(nested(250))
+    with pytest.raises(ChartRefused, match=r"renders something|nested deeper"):
+        objects_in(nested(100_000))
 
 
 def test_hooks_come_when_they_run() -> None:
@@ -56,6 +68,15 @@ def test_annotations_of_another_shape_are_no_hooks() -> None:
 def test_a_chart_that_hides_our_template_is_told(
     helm: Helm, layout: Callable[..., DirectoryTree]
 ) -> None:
-    tree = layout("pair", {"chart/.helmignore": "z*\n"})
+    tree = layout("pair", {"chart/.helmignore": "plate*\n"})
     with opened(helm, tree) as chart, pytest.raises(ChartRefused, match=r"\.helmignore"):
         chart.render()
+
+
+def test_values_that_a_template_changes_are_seen_as_they_were(
+    helm: Helm, layout: Callable[..., DirectoryTree]
+) -> None:
+    mutates = '{{ $_ := set .Values "image" (dict "tag" "changed") }}\n'
+    tree = layout("pair", {"chart/templates/a.yaml": mutates, "chart/templates/z.yaml": mutates})
+    with opened(helm, tree) as chart:
+        assert "changed" not in str(chart.render().values)
