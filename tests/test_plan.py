@@ -180,6 +180,50 @@ def test_two_links_to_one_file_are_one_file(repository: Repository) -> None:
     ]
 
 
+def test_a_glob_finds_the_values_behind_a_link(repository: Repository) -> None:
+    repository.service("api", "'conf/*.yaml'", tag=".Values.tag")
+    repository.write({"shared/prod.yaml": "tag: 1.4.2\n"})
+    (repository.root / "charts" / "api" / "conf").symlink_to("../../shared")
+    status, report = repository.plan("api=1.5.0")
+    assert status == 0, report
+    (edit,) = report["edits"]
+    assert (edit["line"], edit["after"]) == (1, "1.5.0")
+
+
+def test_a_file_that_is_read_in_several_ways_changes_in_all(repository: Repository) -> None:
+    files = "values-prod.yaml], fileParameters: [{name: all, path: values-prod.yaml}"
+    repository.service("api", files)
+    note = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: note}\ndata:\n"
+        "  parameter: {{ .Values.all | quote }}\n"
+        "  own: {{ .Files.Get `values-prod.yaml` | quote }}\n"
+    )
+    repository.write(
+        {"charts/api/templates/note.yaml": note, "charts/api/values-prod.yaml": "tag: 1.4.2\n"}
+    )
+    status, report = repository.plan("api=1.5.0")
+    assert status == 0, report
+    assert report["diff"].count("\n-    tag: 1.4.2\n+    tag: 1.5.0\n") == 2
+
+
+def test_the_defaults_of_a_chart_are_those_of_its_dependants_too(repository: Repository) -> None:
+    depends = (
+        "dependencies: [{name: shop, alias: api, version: 0.1.0, repository: 'file://../api'}]\n"
+    )
+    repository.service("api", "")
+    repository.service("web", "", tag=".Values.api.tag")
+    repository.write(
+        {
+            "charts/api/values.yaml": "tag: 1.4.2\n",
+            "charts/web/Chart.yaml": CHART.replace("shop", "web") + depends,
+        }
+    )
+    status, report = repository.plan("api=1.5.0")
+    assert status == 3
+    (message,) = found(report, "shared-values")
+    assert message.startswith("web-prod reads charts/api/values.yaml too, and changes with it: ")
+
+
 def test_a_chart_behind_a_link_is_a_chart(repository: Repository) -> None:
     repository.service("api", "values-prod.yaml", tag=".Values.tag")
     repository.write({"charts/api/values-prod.yaml": "tag: 1.4.2\n"})
@@ -297,6 +341,27 @@ def test_a_field_that_kubernetes_does_not_change_is_told(
     levels = [one["level"] for one in report["findings"] if one["code"] == "immutable-field"]
     assert levels == ([level] if level else [])
     assert status == (3 if level == "error" else 0)
+
+
+def test_an_application_that_leads_out_of_the_repository_is_a_warning(
+    repository: Repository,
+) -> None:
+    repository.service("api", "../../values/prod.yaml")
+    repository.service("web", "../../values/prod.yaml, out.yaml")
+    repository.write({"values/prod.yaml": "tag: 1.4.2\n"})
+    (repository.root / "charts" / "web" / "out.yaml").symlink_to("../../../secret.yaml")
+    status, report = repository.plan("api=1.5.0")
+    assert status == 0
+    (message,) = found(report, "shared-values")
+    assert message.startswith("web-prod may read values/prod.yaml too, and cannot be rendered: ")
+
+
+def test_what_helm_cannot_be_given_is_refused(repository: Repository) -> None:
+    repository.service("api", 'values-prod.yaml], parameters: [{name: a, value: "a\\0b"}')
+    repository.write({"charts/api/values-prod.yaml": "tag: 1.4.2\n"})
+    status, report = repository.plan("api=1.5.0")
+    assert status == 3
+    assert "cannot be given what the Application says" in str(report["findings"])
 
 
 def test_findings_of_several_services_say_whose_they_are(repository: Repository) -> None:

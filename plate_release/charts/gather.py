@@ -1,15 +1,13 @@
 """Reads the charts of an Application, each with its values, at one commit."""
 
 import json
-import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-import yaml
-
 from plate_release.application import HelmOptions, Origin, Source, same_repository
+from plate_release.charts.dependencies import dependencies_of, folders_of
 from plate_release.charts.discover import Manifest
 from plate_release.charts.environment import substitute, variables_of
 from plate_release.charts.inputs import (
@@ -17,13 +15,12 @@ from plate_release.charts.inputs import (
     UNKNOWN,
     Capabilities,
     ChartInputs,
-    Dependency,
     Layer,
     Parameter,
     RemoteChart,
 )
 from plate_release.charts.overrides import PlacedHelm, path_of, placed
-from plate_release.charts.reading import at, leaves, lines_of, load, maps
+from plate_release.charts.reading import leaves, lines_of
 from plate_release.charts.sharing import named_values
 from plate_release.charts.sources import repositories
 from plate_release.charts.valuefiles import (
@@ -39,8 +36,6 @@ from plate_release.charts.valuefiles import (
 from plate_release.errors import ChartRefused, PlanRefused
 from plate_release.model import Tree
 
-# Charts of apiVersion v1 have the latter two.
-_DEPENDENCIES = ("Chart.yaml", "Chart.lock", "requirements.yaml", "requirements.lock")
 _KUSTOMIZATIONS = {"kustomization.yaml", "kustomization.yml", "Kustomization"}
 
 
@@ -110,19 +105,18 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
     read = list(_value_places(options, roots))
     layers = tuple(_layers(helm, roots, tree))
     contents = [roots.resolve(file.path) for file in options.file_parameters]
-    dependencies = tuple(_dependencies(home)) if home else ()
-    folders = (
-        [home, *(Place(home.tree, d.folder) for d in dependencies if d.folder)] if home else ()
-    )
+    dependencies = tuple(dependencies_of(home)) if home else ()
+    ours = home is not None and home.tree is tree
+    folders = tuple(folders_of(home, dependencies)) if home and ours else ()
     return ChartInputs(
         application=manifest.name,
         source=index,
         tree=home.tree if home else tree,
         chart=home.path if home else "",
-        ours=home is not None and home.tree is tree,
+        ours=ours,
         remote=None if home else _remote(source),
         layers=layers,
-        parameters=(*_parameters(helm, variables), *_file_parameters(helm, contents)),
+        parameters=(*_parameters(helm, variables), *_file_parameters(helm, contents, tree)),
         release=options.release_name or manifest.name,
         namespace=options.namespace or spec.destination.namespace,
         capabilities=Capabilities.of(
@@ -130,11 +124,9 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
         ),
         flags=tuple(_flags(options)),
         dependencies=dependencies,
+        folders=frozenset(map(tree.real, folders)),
         files=frozenset(
-            path
-            for place in (*read, *contents, *folders)
-            if place.tree is tree
-            for path in (place.path, tree.real(place.path))
+            (*folders, *(place.path for place in (*read, *contents) if place.tree is tree))
         ),
     )
 
@@ -247,7 +239,9 @@ def _parameters(helm: PlacedHelm, variables: Mapping[str, str]) -> Iterator[Para
         )
 
 
-def _file_parameters(helm: PlacedHelm, contents: Iterable[Place]) -> Iterator[Parameter]:
+def _file_parameters(
+    helm: PlacedHelm, contents: Iterable[Place], ours: Tree
+) -> Iterator[Parameter]:
     origin = helm.origin("fileParameters")
     for index, (given, place) in enumerate(
         zip(helm.options.file_parameters, contents, strict=True)
@@ -261,31 +255,8 @@ def _file_parameters(helm: PlacedHelm, contents: Iterable[Place]) -> Iterator[Pa
             )
         text = content.decode(errors="replace")
         line = origin.line("fileParameters", index)
-        yield Parameter("--set-file", given.name, text, origin.file, line)
-
-
-def _dependencies(home: Place) -> Iterator[Dependency]:
-    """Read what the chart depends on; what cannot be read helm will complain of."""
-    names = [posixpath.join(home.path, name) for name in _DEPENDENCIES]
-    found = home.tree.read_many(names)
-    chart, lock, requirements, old_lock = (_listed(found.get(name, b"")) for name in names)
-    wanted, locked = (chart, lock) if chart else (requirements, old_lock)
-    versions = {(name, repository): version for name, repository, version in locked}
-    for name, repository, version in wanted:
-        local = repository.startswith("file://")
-        folder = inside(home.path, repository.removeprefix("file://")) if local else None
-        yield Dependency(name, repository, versions.get((name, repository), version), folder)
-
-
-def _listed(metadata: bytes) -> list[tuple[str, str, str]]:
-    """Return the name, repository and version of each dependency in a Chart.yaml or Chart.lock."""
-    try:
-        found = at(load(metadata), ("dependencies",))
-    except yaml.YAMLError:
-        return []
-    names = ("name", "repository", "version")
-    texts = [[str(one.get(name) or "") for name in names] for one in maps(found)]
-    return [(name, repository.rstrip("/"), version) for name, repository, version in texts]
+        real = ours.real(place.path) if place.tree is ours else ""
+        yield Parameter("--set-file", given.name, text, origin.file, line, real)
 
 
 def _flags(options: HelmOptions) -> Iterator[str]:

@@ -76,13 +76,18 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One `--set`, `--set-string` or `--set-file`, and where it stands."""
+    """One `--set`, `--set-string` or `--set-file`, and where it stands.
+
+    The last has a file's content as its value; `real` is that file's path with symlinks followed,
+    where it stands in the repository that we release to.
+    """
 
     flag: Literal["--set", "--set-string", "--set-file"]
     name: str
     value: str = field(repr=False)
     file: str
     line: int
+    real: str = ""
 
     def goes_by(self, path: str) -> bool:
         """Whether a path names its file."""
@@ -123,8 +128,9 @@ class ChartInputs:
 
     `source` is the index of the chart's source in the Application. `chart` is the chart's folder in
     `tree`, or `remote` what to fetch instead; `ours` where that is the repository that we release
-    to. `layers` and `parameters` are in Helm's order, the last wins. `files` are the paths of our
-    repository that all this was read from.
+    to. `layers` and `parameters` are in Helm's order, the last wins. `folders` and `files` are of
+    our repository: what the chart is made of, with symlinks followed, and everything that all this
+    was read from.
     """
 
     application: str
@@ -140,16 +146,27 @@ class ChartInputs:
     capabilities: Capabilities
     flags: tuple[str, ...]
     dependencies: tuple[Dependency, ...]
+    folders: frozenset[str]
     files: frozenset[str]
+
+    def holds(self, file: str) -> bool:
+        """Whether a file of our repository, by its real path, is a part of the chart."""
+        return any(not path or f"{file}/".startswith(f"{path}/") for path in self.folders)
 
     def reads(self, file: str) -> bool:
         """Whether a file of our repository, by its real path, has a part in what is rendered."""
-        return any(file == path or file.startswith(f"{path}/") or not path for path in self.files)
+        values = {one.real for one in self.layers} | {one.real for one in self.parameters}
+        return self.holds(file) or file in values
 
     def edited(self, files: Mapping[str, bytes]) -> "ChartInputs":
-        """Return the same inputs with other bytes in the editable files, named by real paths."""
+        """Return the same inputs with other bytes in files of our repository, by real paths."""
         layers = (
-            replace(layer, data=files[layer.real]) if layer.real in files else layer
-            for layer in self.layers
+            replace(one, data=files[one.real]) if one.real in files else one for one in self.layers
         )
-        return replace(self, layers=tuple(layers))
+        parameters = (
+            replace(one, value=files[one.real].decode(errors="replace"))
+            if one.real in files
+            else one
+            for one in self.parameters
+        )
+        return replace(self, layers=tuple(layers), parameters=tuple(parameters))

@@ -1,5 +1,6 @@
 """A chart laid out on disk as helm wants it: its files, and the charts that it depends on."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from plate_release.charts.complaints import complaint
@@ -11,8 +12,10 @@ from plate_release.errors import ChartRefused
 _HTTP = ("http://", "https://")
 
 
-def lay_out(helm: Helm, inputs: ChartInputs, home: Path) -> Path:
-    """Write the chart below `home`, and return its folder.
+def lay_out(
+    helm: Helm, inputs: ChartInputs, home: Path, files: Mapping[str, bytes] | None = None
+) -> Path:
+    """Write the chart below `home`, other bytes in `files` by real paths, and return its folder.
 
     Where charts/ lacks a dependency, `helm dependency build` brings all of them, as for Argo CD:
     neighbours of the repository (`file://`), and what is fetched. Raises ChartRefused where the
@@ -23,18 +26,25 @@ def lay_out(helm: Helm, inputs: ChartInputs, home: Path) -> Path:
     if inputs.remote:
         folder = fetched(helm, inputs.remote, tree)
     else:
-        inputs.tree.export(inputs.chart, tree)
+        _export(inputs, inputs.chart, tree, files or {})
         folder = tree / inputs.chart
-        _build(helm, inputs, folder, home)
+        _build(helm, inputs, folder, home, files or {})
     if SKIP_SCHEMA in inputs.flags:
         # helm 3 holds values.yaml to it when it lints, whatever the flag says.
         (folder / "values.schema.json").unlink(missing_ok=True)
     templates = folder / "templates"
     if templates.exists() and not templates.is_dir():
         raise ChartRefused(f"{inputs.chart}/templates is no folder.", todo="Correct the chart.")
-    templates.mkdir(exist_ok=True)
+    (folder / ECHO).parent.mkdir(parents=True, exist_ok=True)
     (folder / ECHO).write_text(ECHO_TEMPLATE)
     return folder
+
+
+def _export(inputs: ChartInputs, folder: str, into: Path, files: Mapping[str, bytes]) -> None:
+    inputs.tree.export(folder, into)
+    for path, _ in inputs.tree.entries(folder, follow=True) if files else ():
+        if (real := inputs.tree.real(path)) in files:
+            (into / path).write_bytes(files[real])
 
 
 def _vendored(dependency: Dependency, folder: Path) -> bool:
@@ -43,14 +53,16 @@ def _vendored(dependency: Dependency, folder: Path) -> bool:
     return any(any((folder / "charts").glob(pattern)) for pattern in patterns)
 
 
-def _build(helm: Helm, inputs: ChartInputs, folder: Path, home: Path) -> None:
+def _build(
+    helm: Helm, inputs: ChartInputs, folder: Path, home: Path, files: Mapping[str, bytes]
+) -> None:
     wanted = [one for one in inputs.dependencies if one.repository and one.plain]
     missing = ", ".join(one.name for one in wanted if not _vendored(one, folder))
     if not missing:
         return
     for one in inputs.dependencies:
         if one.folder and any(inputs.tree.entries(one.folder)):
-            inputs.tree.export(one.folder, home / "tree")
+            _export(inputs, one.folder, home / "tree", files)
     urls = dict.fromkeys(d.repository for d in wanted if d.repository.startswith(_HTTP))
     commands = [["repo", "add", f"r{number}", "--", url] for number, url in enumerate(urls)]
     for command in (*commands, ["dependency", "build", "--", str(folder)]):

@@ -4,9 +4,7 @@ Source: argo-cd util/helm/cmd.go (template).
 """
 
 import json
-import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -56,7 +54,10 @@ class OpenChart:
         """
         if not any(map(self.inputs.reads, files)):
             return self
-        return replace(self, inputs=self.inputs.edited(files), folder=self._with(files))
+        inputs, folder = self.inputs.edited(files), self.folder
+        if any(map(inputs.holds, files)):
+            folder = lay_out(self.helm, inputs, Path(tempfile.mkdtemp(dir=self.home)), files)
+        return replace(self, inputs=inputs, folder=folder)
 
     def render(self, values: Mapping[str, Any] | None = None) -> Rendered:
         """Render, or try out what it would be with `values` alone.
@@ -103,23 +104,6 @@ class OpenChart:
                 raise no_helm(f"{self.helm.version()} has an {done.stderr.strip()[7:]}")
             known = {str(path): name for path, name in names.items()}
             yield _Run(command, inputs, done, known | {str(folder): Name(inputs.chart)}, self.home)
-
-    def _with(self, files: Mapping[str, bytes]) -> Path:
-        """Return the chart's folder, a copy of it where the files change it."""
-        start = f"{self.inputs.chart}/" if self.inputs.chart else ""
-        layers = (one for one in self.inputs.layers if one.real in files)
-        known = {**files, **{layer.file: files[layer.real] for layer in layers}}
-        touched = {name: data for name, data in known.items() if name.startswith(start)}
-        if not touched or not self.inputs.ours:
-            return self.folder
-        # Its name must stay: helm lint compares it with the chart's.
-        copy = Path(tempfile.mkdtemp(dir=self.home)) / self.folder.name
-        shutil.copytree(self.folder, copy, symlinks=True, copy_function=os.link)
-        for name, data in touched.items():
-            file = copy / name.removeprefix(start)
-            file.unlink(missing_ok=True)  # the link alone: the chart's own file stays
-            file.write_bytes(data)
-        return copy
 
     def _refused(self, run: "_Run", why: str = "") -> ChartRefused:
         found = run.complaint(why or run.done.stderr)

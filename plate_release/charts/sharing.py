@@ -1,36 +1,65 @@
-"""Which files an Application takes values from, and so which Applications an edit may reach."""
+"""Which files have a part in an Application, and so which Applications an edit may reach."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
 from plate_release.application import Source, same_repository
+from plate_release.charts.dependencies import dependencies_of, folders_of
 from plate_release.charts.discover import Manifest
 from plate_release.charts.environment import variables_of
 from plate_release.charts.overrides import path_of, placed
-from plate_release.charts.valuefiles import Place, Roots, glob_root, inside, is_glob
+from plate_release.charts.valuefiles import Place, Roots, expanded, inside, is_glob
 from plate_release.errors import PlanRefused
 from plate_release.model import Tree
 
 
 def may_read(manifest: Manifest, url: str, branch: str, tree: Tree, files: Collection[str]) -> bool:
-    """Whether an Application names one of the files as values, or a glob that could match it.
+    """Whether one of the files may have a part in what an Application renders.
 
-    `tree` is the head of `branch` of the repository at `url`, `files` are real paths in it.
+    It may be a values file, a file parameter, or what the chart looks into. `tree` is the head of
+    `branch` of the repository at `url`, `files` are real paths in it.
     """
     ours = [
         source
         for source in manifest.application.spec.all_sources
         if same_repository(source.repo_url, url) and source.follows(branch)
     ]
-    paths = (path for _, some in named_values(manifest, tree, ours) for path in some)
-    return any(_means(path, tree, files) for path in paths)
+    return any(
+        any(_leads_to(path, tree, files) for path in paths)
+        or (source in ours and source.path and _looks_into(source, tree, files))
+        for source, paths in named_values(manifest, tree, ours)
+    )
 
 
-def _means(path: str, tree: Tree, files: Collection[str]) -> bool:
-    if not is_glob(path):
-        return tree.real(path) in files
-    root = tree.real(glob_root(path))
-    return any(not root or file.startswith(f"{root}/") for file in files)
+def _leads_to(path: str, tree: Tree, files: Collection[str]) -> bool:
+    paths = expanded(Place(tree, path)) if is_glob(path) else [path]
+    return not _reals(paths, tree).isdisjoint(files)
+
+
+def _looks_into(source: Source, tree: Tree, files: Collection[str]) -> bool:
+    """Whether a chart takes defaults from a file, or may read it by itself (`.Files`)."""
+    with suppress(PlanRefused):
+        home = Place(tree, inside("", source.path))
+        for folder in folders_of(home, dependencies_of(home)):
+            real = tree.real(folder)
+            held = [one for one in files if f"{one}/".startswith(f"{real}/") or not real]
+            if any(one.endswith("/values.yaml") for one in held) or (held and _reads(folder, tree)):
+                return True
+    return False
+
+
+def _reads(folder: str, tree: Tree) -> bool:
+    templates = [path for path, _ in tree.entries(f"{folder}/templates".lstrip("/"), follow=True)]
+    return any(b".Files" in data for data in tree.read_many(templates).values())
+
+
+def _reals(paths: Iterable[str], tree: Tree) -> set[str]:
+    """Return where paths lead, those left out that lead out of the repository."""
+    found = set()
+    for path in paths:
+        with suppress(PlanRefused):
+            found.add(tree.real(path))
+    return found
 
 
 def named_values(

@@ -7,7 +7,7 @@ Source: argo-cd reposerver/repository (valueFileResolver), docs/user-guide/helm.
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 
@@ -98,11 +98,13 @@ def value_files(roots: Roots, names: tuple[str, ...], *, ignore_missing: bool) -
     named = {(id(place.tree), place.path) for place in places if not is_glob(place.path)}
     result: dict[tuple[int, str], Place] = {}
     for name, place in zip(names, places, strict=True):
-        found = list(_expanded(place, named)) if is_glob(place.path) else [place]
+        found = [place.path]
+        if is_glob(place.path):
+            found = [path for path in expanded(place) if (id(place.tree), path) not in named]
         if not found and not ignore_missing:
             raise missing(name)
-        for one in found:
-            result.setdefault((id(one.tree), one.path), one)
+        for path in found:
+            result.setdefault((id(place.tree), path), Place(place.tree, path))
     return list(result.values())
 
 
@@ -134,25 +136,24 @@ def glob_root(path: str) -> str:
     return re.split(r"[*?\[{]", path, maxsplit=1)[0].rpartition("/")[0]
 
 
-def _expanded(place: Place, named: set[tuple[int, str]]) -> Iterator[Place]:
+def expanded(place: Place) -> Iterator[str]:
+    """Give the paths that a glob matches, in order."""
     root = glob_root(place.path)
     start = f"{root}/" if root else ""
-    folders: dict[str, list[str]] = {}
-    for path, kind in place.tree.entries(root):
+    folders: dict[str, dict[str, None]] = {}
+    for path, kind in place.tree.entries(root, follow=True):
         if kind != EntryKind.SUBMODULE:
             _file(folders, path)
     parts = place.path.removeprefix(start).split("/")
     pattern = [_matcher(p) for n, p in enumerate(parts) if p != "**" or parts[n - 1 : n] != ["**"]]
-    for path in dict.fromkeys(_walked(folders, root, pattern)):
-        if (id(place.tree), path) not in named:
-            yield Place(place.tree, path)
+    yield from dict.fromkeys(_walked(folders, root, pattern))
 
 
-def _file(folders: dict[str, list[str]], path: str) -> None:
+def _file(folders: dict[str, dict[str, None]], path: str) -> None:
     """Note a path in its folder, and that in the one above; folders end with a slash."""
     above, _, name = path.rpartition("/")
-    while name not in folders.setdefault(above, []):
-        folders[above].append(name)
+    while name not in folders.setdefault(above, {}):
+        folders[above][name] = None
         if not above:
             break
         above, _, name = above.rpartition("/")
@@ -163,7 +164,7 @@ Matches = Callable[[str], bool]
 
 
 def _walked(
-    folders: Mapping[str, list[str]], folder: str, pattern: Sequence[Matches | None]
+    folders: Mapping[str, Iterable[str]], folder: str, pattern: Sequence[Matches | None]
 ) -> Iterator[str]:
     """Give what matches as doublestar walks: a folder's own files first, all in lexical order.
 

@@ -20,6 +20,12 @@ spec:
       helm: {{valueFiles: ["{file}"], fileParameters: [{{name: a, path: a.txt}}]}}
     - {{repoURL: "{repository}", ref: values, targetRevision: {revision}}}
 """
+CHART = """\
+apiVersion: v2
+name: shop
+version: 0.1.0
+dependencies: [{name: common, version: 0.1.0, repository: "file://../common"}]
+"""
 EDITED = "chart/values-prod.yaml"
 
 
@@ -36,7 +42,13 @@ EDITED = "chart/values-prod.yaml"
         ("values-dev.yaml", EDITED, False),
         ("../other/*.yaml", EDITED, False),
         ("../../values-prod.yaml", EDITED, False),
+        ("linked/values-*.yaml", EDITED, True),
+        ("*/values-prod.yaml", EDITED, True),
         ("values-dev.yaml", "chart/values.yaml", True),
+        ("values-dev.yaml", "common/values.yaml", True),
+        ("values-dev.yaml", "elsewhere/values.yaml", True),
+        ("values-dev.yaml", "other/values.yaml", False),
+        ("values-dev.yaml", "common/other.yaml", False),
         ("values-dev.yaml", "chart/a.txt", True),
     ],
 )
@@ -46,12 +58,34 @@ def test_an_application_that_names_the_file_reads_it(
     (tmp_path / "chart").mkdir()
     (tmp_path / EDITED).touch()
     (tmp_path / "chart" / "link.yaml").symlink_to("values-prod.yaml")
+    (tmp_path / "chart" / "linked").symlink_to(".")
+    (tmp_path / "chart" / "Chart.yaml").write_text(CHART)
+    for name in ("common", "elsewhere", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "values.yaml").touch()
+    (tmp_path / "chart" / "charts").mkdir()
+    (tmp_path / "chart" / "charts" / "elsewhere").symlink_to("../../elsewhere")
     text = APPLICATION.format(file=file, repository=REPOSITORY, revision="main")
     (tmp_path / "shop-eu.yaml").write_text(text)
     tree = DirectoryTree(tmp_path)
     manifest = find(applications(tree, ""), "shop-eu")
     assert manifest
     assert may_read(manifest, REPOSITORY, "main", tree, {edited}) is reads
+
+
+@pytest.mark.parametrize(
+    ("template", "reads"),
+    [("{{ .Files.Get `conf/prod.yaml` }}", True), ("{{ .Values.files }}", False)],
+)
+def test_a_chart_may_read_its_own_files(tmp_path: Path, template: str, *, reads: bool) -> None:
+    (tmp_path / "chart" / "templates").mkdir(parents=True)
+    (tmp_path / "chart" / "templates" / "a.yaml").write_text(template)
+    text = APPLICATION.format(file="values.yaml", repository=REPOSITORY, revision="main")
+    (tmp_path / "shop-eu.yaml").write_text(text)
+    tree = DirectoryTree(tmp_path)
+    manifest = find(applications(tree, ""), "shop-eu")
+    assert manifest
+    assert may_read(manifest, REPOSITORY, "main", tree, {"chart/conf/prod.yaml"}) is reads
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,9 @@ def test_links_to_folders_are_entered_once_where_asked(
 
 
 def test_threads_may_read_side_by_side(repository: Repository, origin: Origin) -> None:
-    files = {f"many/{number}": f"in {number}".encode() for number in range(40)}
+    files: dict[str, str | bytes] = {
+        f"many/{number}": f"in {number}".encode() for number in range(40)
+    }
     origin.write(files)
     tree = repository.head()
     with ThreadPoolExecutor(8) as pool:
