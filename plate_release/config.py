@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PlainValidator,
     ValidationError,
 )
 from pydantic.alias_generators import to_camel
@@ -21,6 +22,7 @@ from plate_release.errors import UsageError
 from plate_release.images.policy import TagPolicy
 from plate_release.model import Finding, ImageCheck, Policy, Switch
 from plate_release.section import Section
+from plate_release.values.keys import Key
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 # The ledger holds a deadline as a date, and no release is watched for a month.
@@ -66,6 +68,13 @@ def _inside(path: str) -> str:
     if plain.startswith(("/", "../")) or plain == "..":
         raise ValueError(f"{path!r} leaves the repository")
     return plain
+
+
+def _key(value: Any) -> Key | None:
+    try:
+        return None if value is None else Key.parse(str(value))
+    except UsageError as error:
+        raise ValueError(str(error)) from error
 
 
 def _filled(value: Any) -> Any:
@@ -126,7 +135,7 @@ class Service(Section):
 
     application: str | None = None
     application_namespace: str | None = None
-    tag_key: str | None = None
+    tag_key: Annotated[Key | None, PlainValidator(_key, json_schema_input_type=str)] = None
     values_file: str | None = None
     tags: TagPolicy = TagPolicy()
     access: tuple[str, ...] = ()
@@ -199,7 +208,7 @@ def parse(text: bytes, *, file: str, environment: str) -> Config:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
-        lines = dict(_lines(node))
+        lines = dict(_lines(node, (), set()))
         data = loader.construct_document(node) if node else {}
         if isinstance(data, dict) and data.get("environment") is None:
             data = {**data, "environment": environment}
@@ -208,7 +217,7 @@ def parse(text: bytes, *, file: str, environment: str) -> Config:
             f"{file} is not YAML.", why=str(error), todo="Correct the file."
         ) from error
     try:
-        config = Config.model_validate(data)
+        config = Config.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
         raise UsageError(
             f"{file} is not a valid configuration.",
@@ -224,7 +233,7 @@ def parse(text: bytes, *, file: str, environment: str) -> Config:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which refuses a key that stands twice."""
+    """PyYAML's safe loader, for which each key is a text that stands once."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -234,19 +243,22 @@ class _Loader(yaml.SafeLoader):
                 problem = f"{key.value} stands twice"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             seen.add(str(key.value))
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                key.tag = "tag:yaml.org,2002:str"  # `on` is no boolean here
         return node
 
 
 Place: TypeAlias = tuple[str | int, ...]
 
 
-def _lines(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, int]]:
-    """Give the line of each key, from 1."""
-    if isinstance(node, yaml.MappingNode):
+def _lines(node: yaml.Node | None, place: Place, known: set[int]) -> Iterator[tuple[Place, int]]:
+    """Give the line of each key, from 1; what aliases repeat is left out."""
+    if isinstance(node, yaml.MappingNode) and id(node) not in known:
+        known.add(id(node))
         for key, value in node.value:
             name = (*place, str(key.value))
             yield name, key.start_mark.line + 1
-            yield from _lines(value, name)
+            yield from _lines(value, name, known)
 
 
 def _mistakes(error: ValidationError, lines: Mapping[Place, int]) -> str:

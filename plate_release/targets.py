@@ -22,7 +22,6 @@ from plate_release.errors import PlanRefused, ReleaseError, UsageError
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.plan import Target
-from plate_release.values import Key
 
 if TYPE_CHECKING:
     from plate_release.argocd.client import AppRef
@@ -106,7 +105,7 @@ def _target(
         manifest,
         repository,
         url,
-        Key.parse(configured.tag_key) if configured.tag_key else None,
+        configured.tag_key,
         configured.values_file,
         _capabilities(desk, spec.destination),
         others={

@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 from pathlib import Path
@@ -69,7 +70,7 @@ checks: {no-probes: error, image-unchecked: off, shared-values: warning}
     )
     service = parsed.service("plate-api")
     assert parsed.confirm
-    assert service.tag_key == "backend.image.tag"
+    assert str(service.tag_key) == "backend.image.tag"
     assert service.access == ("http://plate-api.plate-prod.svc:3006",)
     assert (parsed.release.timeout, parsed.release.cluster_dry_run) == (1200, "on")
     assert parsed.service("another") == config.Service()
@@ -78,6 +79,12 @@ checks: {no-probes: error, image-unchecked: off, shared-values: warning}
         "image-unchecked": "off",
         "shared-values": "warning",
     }
+
+
+BOMB = "a: &a {x: 1}\n" + "".join(
+    f"{new}: &{new} {{{', '.join(f'k{n}: *{old}' for n in range(10))}}}\n"
+    for old, new in itertools.pairwise("abcdefghij")
+)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +106,11 @@ checks: {no-probes: error, image-unchecked: off, shared-values: warning}
         ("services: {a: {tagkey: x}}", "services.a.tagkey: no such key; did you mean tag-key"),
         ("release: {timeout: 15}\nconfirm: 7", "(?s)line 1: release.timeout: .*line 2: confirm: "),
         ("release: {timeout: soon}", "release.timeout: .*is not a duration"),
+        ("services:\n  a: {tag-key: a..b}", "line 2: services.a.tag-key: 'a..b' is not a key"),
+        ("services: {a: {tag_key: a.b}}", "services.a.tag_key: no such key; did you mean tag-key"),
+        ("services: {a: {on: 1}}", "services.a.on: no such key"),
+        ("a: &a [*a]\nb: &b {b: *b}", "(?s)line 1: a: no such key.*line 2: b: no such key"),
+        (BOMB, "line 10: j: no such key"),
         ("environment: stage", "is of environment 'stage', not 'prod'"),
         ("a: [", "is not YAML"),
         ("- 1", r"\(the file\): Input should be"),
@@ -107,6 +119,15 @@ checks: {no-probes: error, image-unchecked: off, shared-values: warning}
 def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse(text)
+
+
+def test_the_names_of_services_are_texts() -> None:
+    assert set(parse("services: {on: {}, 1: {}, 1.10: {}, ~: {}}").services) == {
+        "on",
+        "1",
+        "1.10",
+        "~",
+    }
 
 
 @pytest.mark.parametrize("key", ["services", "checks", "release", "argocd", "applications"])
@@ -140,6 +161,7 @@ GOOD = [
     "apiVersion: plate-release/v1\nrelease: {timeout: 15m}",
     "environment: prod\nservices: {a: , b: {tags: {policy: semver, prereleases: }}}",
     "services:\nrelease:\nchecks: {no-probes: 'off'}",
+    "services: {a: {tag-key: 'a[b=c].tag', values-file: x.yaml}}",
     "release: {cluster-dry-run: 'on'}\nplatforms: [linux/arm64]",
 ]
 BAD = [

@@ -55,6 +55,7 @@ class Generator:
 class Discovery:
     """Everything of Argo CD that stands in a folder."""
 
+    folder: str
     manifests: tuple[Manifest, ...]
     generators: tuple[Generator, ...]
     findings: tuple[Finding, ...]
@@ -80,7 +81,7 @@ def applications(tree: Tree, under: str = "environments") -> Discovery:
             findings.append(_unreadable(file, data, error))
     manifests = [item for item in found if isinstance(item, Manifest)]
     generators = tuple(item for item in found if isinstance(item, Generator))
-    return Discovery(tuple(manifests), generators, tuple(findings))
+    return Discovery(under, tuple(manifests), generators, tuple(findings))
 
 
 def find(discovery: Discovery, name: str, namespace: str = "") -> Manifest | None:
@@ -112,12 +113,14 @@ def unknown_service(
     near = difflib.get_close_matches(service, known, n=1)
     where = f"the Application {override or f'{service}-{environment}'} is in no file"
     sets = [f"{g.name} ({g.file}, line {g.line})" for g in discovery.generators]
-    why = f"{where}. Known: {', '.join(known) or 'none'}."
+    why = f"{where} below {discovery.folder or '.'}/. Known: {', '.join(known) or 'none'}."
     if sets:
         why += f"\nApplicationSets may generate it, which only Argo CD knows: {', '.join(sets)}."
     for finding in discovery.findings:
         why += f"\n{finding.message}"
     todo = f"Did you mean {near[0]}?" if near else "Name a known service."
+    if not discovery.manifests:
+        todo = "Name the folder of your Applications as `applications` in the configuration."
     return UsageError(f"Unknown service {service}.", why=why, todo=todo)
 
 

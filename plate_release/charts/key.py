@@ -87,6 +87,8 @@ def image_keys(
     digest is wanted, a key that is empty now may hold it. Raises
     PlanRefused where none or several fit, NoEffect where the Application overrides them.
     """
+    if values_file:
+        _refuse_unread(charts, values_file)
     document = tag_key.document if tag_key else None
     searches = [Search.of(*pair, document) for pair in zip(charts, before, strict=True)]
     tag = _the_one(searches, _candidates(searches, tag_key), values_file)
@@ -106,6 +108,20 @@ def image_keys(
         containers=tag.containers,
         values=values,
         affixes={one.place: around for one, around in tag.affixes.items()},
+    )
+
+
+def _refuse_unread(charts: Sequence[OpenChart], values_file: str) -> None:
+    layers = [layer for chart in charts for layer in chart.inputs.layers]
+    if any(layer.goes_by(values_file) for layer in layers):
+        return
+    read = list(dict.fromkeys(layer.file for layer in layers if layer.editable))
+    near = difflib.get_close_matches(values_file, read, n=1)
+    name = charts[0].inputs.application
+    raise PlanRefused(
+        f"values-file {values_file} is no values file of {name}.",
+        why=f"Did you mean {near[0]}?" if near else f"It reads {', '.join(read) or 'none'}.",
+        todo="Correct values-file in the configuration.",
     )
 
 

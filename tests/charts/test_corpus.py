@@ -476,6 +476,19 @@ def test_a_configured_key_that_is_none_names_the_near_miss(helm: Helm) -> None:
         planned(helm, tree, Ask("shop", "1.5.0"), "image.tga")
 
 
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("chart/values-prd.yaml", "Did you mean chart/values-prod.yaml?"),
+        ("x", "It reads chart/values.yaml, chart/values-prod.yaml."),
+    ],
+)
+def test_a_configured_file_that_is_not_read_is_refused(helm: Helm, named: str, why: str) -> None:
+    with pytest.raises(PlanRefused, match=f"{named} is no values file of shop-prod") as caught:
+        planned(helm, DirectoryTree(CORPUS / "pair"), Ask("shop", "1.5.0"), values_file=named)
+    assert caught.value.why == why
+
+
 def test_a_configured_key_that_no_image_takes_is_refused(helm: Helm) -> None:
     tree = DirectoryTree(CORPUS / "label-beside")
     with pytest.raises(PlanRefused, match="No values key of shop-prod decides"):

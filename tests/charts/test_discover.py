@@ -97,6 +97,12 @@ def test_a_near_miss_is_named(write: DirectoryTree) -> None:
     assert "Did you mean plate-api?" in said
 
 
+def test_a_folder_without_applications_is_told(write: DirectoryTree) -> None:
+    unknown = unknown_service(applications(write, "apps"), "shop", "prod")
+    assert "in no file below apps/. Known: none." in unknown.why
+    assert "`applications` in the configuration" in unknown.todo
+
+
 def test_what_was_left_out_is_named_where_it_may_hold_the_service(write: DirectoryTree) -> None:
     put(write, "broken.yaml", manifest("shop-prod", "  - nonsense: [\n"))
     said = str(unknown_service(applications(write), "shop", "prod"))
