@@ -21,7 +21,9 @@ _OF_A_CHART = re.compile(
 _RENDERED = re.compile(r"(YAML parse error on [^:\n]+: [^\n]*?\byaml: line \d+)")
 _SCHEMA = re.compile(r"meet the specifications of the schema[^\n]*\n(?P<items>(?:.+\n?)*)")
 _SCHEMA_ITEM = re.compile(r"- (?:at '(?P<pointer>[^']*)'|(?P<dotted>[\w.()-]+)): ")
-_QUOTED_VALUE = re.compile(r"(- at '[^']*': )'[^\n]*?'(?= (?:does not|is not))")
+_QUOTED_VALUE = re.compile(r"(- at '[^']*': )'[^\n]*'(?= (?:does not match|is not valid) )")
+_NOT_VALID = re.compile(r"(the value is not valid [\w-]+): [^\n]*")
+_LOGIN = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 _MISSING_DEPENDENCY = re.compile(r"missing in charts/ directory: ")
 _LINTED = re.compile(r"^\[(?:WARNING|ERROR)\] (?P<place>[^:\n]+): (?P<text>.+)$", re.MULTILINE)
 
@@ -62,7 +64,8 @@ def complaint(
     for path, name in sorted(names.items(), key=lambda item: -len(item[0])):
         text = text.replace(path, name.file or ".")
     text = _RENDERED.sub(r"\1 of what it renders", text.replace(f"{home}/", ""))
-    text = _QUOTED_VALUE.sub(r"\1the value", text)
+    text = _NOT_VALID.sub(r"\1", _QUOTED_VALUE.sub(r"\1the value", text))
+    text = _LOGIN.sub("(hidden)", text)
     file, line = _place(text, chart, named)
     shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     if _MISSING_DEPENDENCY.search(text):

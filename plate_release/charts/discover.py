@@ -169,13 +169,18 @@ def _is_template(application: Application) -> bool:
     return any("{{" in text for text in (application.name, *texts))
 
 
-def _unreadable(file: str, data: bytes, error: Exception) -> Finding:
+def _unreadable(file: str, data: bytes, error: yaml.YAMLError | ValidationError) -> Finding:
     level: Literal["warning", "info"]
     if b"{{" in data:
         level, why = "info", "it is a template; its Applications are known to Argo CD alone"
-    elif isinstance(error, ValidationError):
-        first = error.errors()[0]
-        level, why = "warning", f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     else:
-        level, why = "warning", " ".join(str(error).split())
+        level, why = "warning", told(error)
     return Finding(level, "unreadable-manifest", f"{file} was left out: {why}.")
+
+
+def told(error: yaml.YAMLError | ValidationError) -> str:
+    """Say in a line why a manifest is none, without what stands in it."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
+    return " ".join(str(error).split())

@@ -7,13 +7,14 @@ Application, lists as a whole. Source: argo-cd reposerver/repository/repository.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from plate_release.application import ApplicationSpec, HelmOptions, Source
-from plate_release.charts.discover import Manifest
+from plate_release.charts.discover import Manifest, told
 from plate_release.charts.reading import Path, at, documents
 from plate_release.charts.valuefiles import Place
 from plate_release.errors import ChartRefused
@@ -82,15 +83,21 @@ def placed(manifest: Manifest, source: Source, path: Path, home: Place | None) -
 
 
 def _section(file: str, data: bytes) -> tuple[dict[str, Any], Mapping[Path, int]]:
+    lines: Mapping[Path, int] = {}
     try:
-        document = next(documents(data), None)
-        section = at(document.value, ("helm",)) if document else None
-        HelmOptions.model_validate(section or {})
+        for document in islice(documents(data), 1):
+            lines = document.lines
+            section = at(document.value, ("helm",)) or {}
+            HelmOptions.model_validate(section)
+            return section, lines
     except (yaml.YAMLError, ValidationError) as error:
+        place = error.errors()[0]["loc"] if isinstance(error, ValidationError) else ()
+        line = Written(file, lines, ("helm",)).line(*place)
+        where = f", line {line}" if line else ""
         raise ChartRefused(
-            f"{file} cannot be read.", why=str(error), todo="Correct the file."
+            f"{file}{where}, cannot be read.", why=told(error), todo="Correct the file."
         ) from error
-    return section or {}, document.lines if document else {}
+    return {}, lines
 
 
 def _merged(target: Any, patch: Any) -> Any:

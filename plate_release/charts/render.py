@@ -17,6 +17,7 @@ from plate_release.charts.helm import Helm, no_helm
 from plate_release.charts.inputs import SKIP_SCHEMA, ChartInputs, Parameter
 from plate_release.charts.layout import lay_out
 from plate_release.charts.objects import Rendered, read_rendered
+from plate_release.charts.secrets import without_secrets
 from plate_release.charts.winner import place_of
 from plate_release.errors import ChartRefused
 from plate_release.model import Finding
@@ -141,6 +142,7 @@ class _Run:
 
     def complaint(self, said: str) -> Complaint:
         subcharts = {one.name for one in self.inputs.dependencies}
+        said = without_secrets(said, self.inputs)
         return complaint(said, self.home, self.names, self.inputs.chart, subcharts)
 
     def plain(self, text: str) -> str:

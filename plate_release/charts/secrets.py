@@ -1,18 +1,28 @@
-"""Secrets among rendered objects: compared by their values, shown by fingerprints alone. Pure."""
+"""Secrets among values and rendered objects: compared, and shown by fingerprints alone. Pure."""
 
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+import yaml
+
+from plate_release.charts.inputs import ChartInputs
 from plate_release.charts.objects import KubernetesObject
-from plate_release.charts.reading import Path, at
+from plate_release.charts.reading import Path, at, leaves, load
 
 _OPEN = {(name,) for name in ("apiVersion", "kind", "type", "immutable", "metadata")}
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _VALUES = {"data", "stringdata", "encrypteddata"}
+_TELLING = re.compile(
+    r"passw|secret|token|credential|private|auth|dsn|(?:api|access|encryption|signing)[-_]?key",
+    re.IGNORECASE,
+)
+_NAMES_ONE = re.compile(r"(?:name|ref|path|file|existing\w*)$", re.IGNORECASE)
+_SHORTEST = 5  # characters of a secret: what is shorter stands in too many words
 _UNCHANGED = "(secret, unchanged)"
 _ROUNDS = 20_000  # so that a list of likely values cannot be tried fast
 
@@ -74,3 +84,31 @@ def fingerprint(value: str, salt: str) -> str:
     """Return what stands in the place of a secret value; the same one for the same place."""
     digest = hashlib.pbkdf2_hmac("sha256", value.encode(), salt.encode(), _ROUNDS)
     return f"(secret, fingerprint {digest.hex()[:8]})"
+
+
+def without_secrets(text: str, inputs: ChartInputs) -> str:
+    """Return a message without the values of a chart whose keys say that they are secret."""
+    for secret in sorted(set(_secrets(inputs)), key=len, reverse=True):
+        text = text.replace(secret, "(hidden)")
+    return text
+
+
+def _secrets(inputs: ChartInputs) -> Iterator[str]:
+    named: list[tuple[Path, Any]] = [((one.name,), one.value) for one in inputs.parameters]
+    for layer in inputs.layers:
+        try:
+            values = load(layer.data)
+        except yaml.YAMLError:
+            continue
+        for path, value in leaves(values):
+            # `- {name: DB_PASSWORD, value: ...}`
+            name = at(values, (*path[:-1], "name")) if path[-1:] == ("value",) else None
+            named.append((path if name is None else (*path, str(name)), value))
+    for path, value in named:
+        if isinstance(value, str) and _tells(path):
+            yield from (line for line in value.splitlines() if len(line) >= _SHORTEST)
+
+
+def _tells(path: Path) -> bool:
+    own = str(path[-1]) if path else ""
+    return any(_TELLING.search(str(part)) for part in path) and not _NAMES_ONE.search(own)

@@ -118,6 +118,21 @@ def test_a_value_that_a_schema_refuses_is_not_told() -> None:
     assert "- at '/password': the value does not match pattern '^[0-9]+$'" in text
 
 
+def test_a_value_that_is_no_uri_is_not_told() -> None:
+    said = (
+        "Error: values don't meet the specifications of the schema(s) in the following chart(s):\n"
+        "shop:\n- at '/dsn': 'db:hunter2' is not valid uri: parse \"db:hunter2\": no scheme\n"
+    )
+    text = complaint(said, HOME, NAMES, "charts/shop").text
+    assert text.endswith("- at '/dsn': the value is not valid uri")
+
+
+def test_the_login_in_a_url_is_not_told() -> None:
+    said = "Error: looks like https://bot:hunter2@charts.example.com is not a chart repository"
+    text = complaint(said, HOME, NAMES, "charts/shop").text
+    assert text == "looks like https://(hidden)@charts.example.com is not a chart repository"
+
+
 def test_a_long_message_is_cut() -> None:
     text = complaint("Error: " + "ab" * 1_000_000, HOME, NAMES, "charts/shop").text
     assert len(text) == 4_001

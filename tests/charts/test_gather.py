@@ -7,6 +7,7 @@ import pytest
 from plate_release.charts import ChartInputs, chart_inputs
 from plate_release.charts.environment import substitute
 from plate_release.charts.inputs import UNKNOWN, Capabilities, Dependency, RemoteChart
+from plate_release.errors import ChartRefused
 
 from .conftest import CORPUS, DirectoryTree, shop
 
@@ -104,3 +105,13 @@ def test_a_chart_of_a_registry_may_be_a_source_of_its_own(
     )
     inputs = inputs_of(layout("helm-repository", {"environments/shop.yaml": oci}))
     assert inputs.remote == RemoteChart("oci://reg.invalid/team", "shop", "0.3.x")
+
+
+def test_an_override_file_that_is_none_is_told_by_its_line(
+    layout: Callable[..., DirectoryTree],
+) -> None:
+    text = "helm:\n  parameters:\n  - {name: a, value: [hunter2]}\n"
+    tree = layout("pair", {"chart/.argocd-source.yaml": text})
+    with pytest.raises(ChartRefused, match=r"\.argocd-source\.yaml, line 3, cannot be") as caught:
+        chart_inputs(shop(tree), tree)
+    assert caught.value.why == "parameters.0.value: Input should be a valid string"

@@ -210,6 +210,38 @@ def test_a_broken_value_inside_the_application_is_found_in_its_file(
 
 
 @pytest.mark.parametrize(
+    "template",
+    [
+        "{{ range .Values.auth.password }}{{ end }}",
+        "{{ fail .Values.auth.password }}",
+        "{{ fail (printf `%d` .Values.auth.password) }}",
+        "{{ fail (index .Values.env 0).value }}",
+        "{{ fail .Values.apiKey }}",
+        "a: [{{ .Values.auth.password }}",
+        "{{ tpl .Values.auth.password . }}",
+    ],
+)
+def test_what_helm_says_tells_no_secret(
+    helm: Helm, layout: Callable[..., DirectoryTree], template: str
+) -> None:
+    manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
+    helms = "helm:\n      parameters: [{name: apiKey, value: hunter2-key}]"
+    values = (
+        "auth: {password: 'hunter2 {{ x', existingSecret: shop}\n"
+        "env: [{name: DB_PASSWORD, value: hunter2-env}]\n"
+    )
+    files = {
+        "environments/shop.yaml": manifest.replace("helm:", helms),
+        "chart/values-prod.yaml": values,
+        "chart/templates/a.yaml": template,
+    }
+    with opened(helm, layout("pair", files)) as chart, pytest.raises(ChartRefused) as caught:
+        chart.render()
+    assert "hunter2" not in str(caught.value)
+    assert "(hidden)" in str(caught.value) or "tpl" in template or "[" in template
+
+
+@pytest.mark.parametrize(
     ("files", "what"),
     [
         ({"chart/values.yaml": "a: 1\nb: [\n"}, r"^chart/values\.yaml, line \d: helm template"),
