@@ -148,7 +148,8 @@ def _tell(desk: Desk, plan: Plan) -> None:
     tell_services(desk, everyone)
     desk.journal.result = replace(
         desk.journal.result,
-        edits=tuple(edit for service in plan.services for edit in service.edits),
+        # Services that share a value have one edit.
+        edits=tuple(dict.fromkeys(edit for one in plan.services for edit in one.edits)),
         diff=plan.difference,
     )
     desk.journal.observer.difference(desk.journal.result.diff)

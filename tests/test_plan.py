@@ -161,6 +161,8 @@ def test_two_tags_for_one_value_are_refused(repository: Repository) -> None:
     assert status == 3
     status, report = repository.plan("api=1.5.0", "web=1.5.0")
     assert status == 0, report
+    (edit,) = report["edits"]
+    assert (edit["file"], edit["line"]) == ("values/prod.yaml", 1)
     assert report["diff"].startswith("diff api-prod\n--- Deployment api (now)\n")
     assert "\ndiff web-prod\n--- Deployment web (now)\n" in report["diff"]
 

@@ -42,6 +42,6 @@ def folders_of(home: Place, dependencies: Iterable[Dependency]) -> Iterator[str]
     """Give what a chart is made of: its folder, those of its neighbours, and the links in them."""
     for folder in (home.path, *(one.folder for one in dependencies if one.folder)):
         yield folder
-        for path, kind in home.tree.entries(folder):
+        for path, kind in home.tree.entries(folder, follow=True):
             if kind is EntryKind.SYMLINK:
                 yield path

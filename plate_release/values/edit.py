@@ -75,7 +75,8 @@ def _spliced(data: bytes, changes: Mapping[Key, str], file: str) -> Spliced:
     splices = sorted((p for p in planned if p is not None), key=lambda p: p.start)
     for first, second in pairwise(splices):
         if first.node.event is second.node.event:
-            raise old.refusal(first.node, f"{first.edit.key} and {second.edit.key} are one value")
+            problem = f"{first.edit.key} and {second.edit.key} are one value"
+            raise old.refusal(first.node, problem, "Write its key in one way.")
     text = _apply(old.text, splices)
     if splices and not _reads_as_planned(old, text, splices):
         keys = " and ".join(planned.edit.key for planned in splices)

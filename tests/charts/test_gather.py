@@ -45,6 +45,16 @@ def test_every_file_that_has_a_part_in_it_is_named(layout: Callable[..., Directo
     assert not inputs.reads("common-2/values.yaml")
 
 
+def test_what_links_lead_to_has_a_part_in_it_too(layout: Callable[..., DirectoryTree]) -> None:
+    tree = layout("pair", {"shared/a.txt": "a", "deep/b.txt": "b"})
+    (tree.root / "chart" / "shared").symlink_to("../shared")
+    (tree.root / "shared" / "deep").symlink_to("../deep")
+    inputs = inputs_of(tree)
+    assert {"chart/shared", "chart/shared/deep"} < inputs.files
+    assert inputs.holds("shared/a.txt")
+    assert inputs.holds("deep/b.txt")
+
+
 def test_what_the_application_says_of_its_cluster_beats_what_is_known(
     layout: Callable[..., DirectoryTree],
 ) -> None:
