@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plate_release import inspect, release
 from plate_release.config import ReleaseDefaults
@@ -24,8 +24,7 @@ from plate_release.gitops.origin import branch_named, locate
 from plate_release.images.reference import parse_ask
 from plate_release.model import Ask, Outcome, Policy
 from plate_release.report import console as text
-from plate_release.report import tables
-from plate_release.report.json import dump, report
+from plate_release.report import json, tables
 from plate_release.report.stream import console, say
 from plate_release.report.summary import render
 from plate_release.request import Given, Place, Request, settle_options
@@ -35,7 +34,11 @@ from plate_release.signals import Stop, SystemClock, ending, stopping
 from plate_release.world import World
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from plate_release.cli import Shared
+
+T = TypeVar("T")
 
 # What SIGINT and SIGTERM do.
 Signals = Callable[[Stop], AbstractContextManager[None]]
@@ -74,32 +77,33 @@ def watch(shared: "Shared", commit: str | None, given: Given) -> int:
 
 def status(shared: "Shared", services: list[str]) -> int:
     """Print git, Argo CD and cluster side by side."""
-    return _look(shared, lambda desk: inspect.status(desk, services), tables.status)
+    return _look(shared, lambda desk: inspect.status(desk, services), tables.status, json.status)
 
 
 def history(shared: "Shared", service: str | None, *, dora: bool, limit: int) -> int:
     """Print the ledger."""
 
-    def read(desk: Desk) -> dict[str, Any]:
+    def read(desk: Desk) -> inspect.History:
         return inspect.history(desk, service, limit=limit, figures=dora)
 
-    return _look(shared, read, tables.history)
+    return _look(shared, read, tables.history, json.history)
 
 
 def check(shared: "Shared") -> int:
     """Print what the preflight finds; refused where anything is not ready."""
-    return _look(shared, inspect.check, tables.check, refusal=inspect.refused)
+    return _look(
+        shared,
+        inspect.check,
+        tables.check,
+        json.check,
+        refusal=lambda result: json.check(inspect.Preflight(result.findings)),
+        passes=lambda found: found.ok,
+    )
 
 
 def settle(shared: "Shared") -> int:
     """Settle what earlier runs have left, and print how."""
-
-    def go(desk: Desk) -> dict[str, Any]:
-        done = settle_all(desk)
-        settled = [{"commit": c, "outcome": s.outcome.value} for s in done for c in s.commits]
-        return {"settled": settled}
-
-    return _look(shared, go, tables.settled, signals=stopping)
+    return _look(shared, settle_all, tables.settled, json.settled, signals=stopping)
 
 
 def replay(shared: "Shared", files: Sequence[Path], given: Given) -> int:
@@ -122,7 +126,7 @@ def replay(shared: "Shared", files: Sequence[Path], given: Given) -> int:
 
 def schema() -> int:
     """Print the configuration's JSON Schema."""
-    say(sys.stdout, dump(config_schema()))
+    say(sys.stdout, json.dump(config_schema()))
     return int(ExitCode.RELEASED)
 
 
@@ -175,27 +179,32 @@ def _at_once(_stop: Stop) -> AbstractContextManager[None]:
 
 def _look(
     shared: "Shared",
-    read: Callable[[Desk], dict[str, Any]],
-    table: Callable[[dict[str, Any]], Any],
+    read: Callable[[Desk], T],
+    table: Callable[[T], "RenderableType"],
+    body: Callable[[T], dict[str, Any]],
     *,
     signals: Signals = _at_once,
-    refusal: Callable[[Result], dict[str, Any]] = report,
+    refusal: Callable[[Result], dict[str, Any]] = json.report,
+    passes: Callable[[T], bool] = lambda _: True,
 ) -> int:
-    """Print what is read, and give the status; `refusal` is the JSON where it cannot be read."""
+    """Print what is read, as a table or as JSON, and give the status by whether it `passes`.
+
+    refusal: the JSON where it cannot be read.
+    """
     with _running(shared, signals) as (world, journal):
         try:
-            body = read(open_desk(_request(shared, Given()), world, journal))
+            found = read(open_desk(_request(shared, Given()), world, journal))
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # told, whatever it is
             told = _told(error, journal.result, world.stop)
             text.error(str(told))
             if shared.output == "json":
-                say(sys.stdout, dump(refusal(refuse(journal.result, told))))
+                say(sys.stdout, json.dump(refusal(refuse(journal.result, told))))
             return int(told.exit_code)
     if shared.output == "json":
-        say(sys.stdout, dump(body))
+        say(sys.stdout, json.dump(body(found)))
     else:
-        console(sys.stdout).print(table(body))
-    return int(ExitCode.RELEASED if body.get("ok", True) else ExitCode.PREFLIGHT_REFUSED)
+        console(sys.stdout).print(table(found))
+    return int(ExitCode.RELEASED if passes(found) else ExitCode.PREFLIGHT_REFUSED)
 
 
 @contextmanager
@@ -240,7 +249,7 @@ def _asks(texts: Sequence[str]) -> list[Ask]:
 def _tell(shared: "Shared", result: Result) -> None:
     if shared.output == "json":
         planned = result.outcome in (Outcome.PLANNED, Outcome.UNCHANGED)
-        say(sys.stdout, dump(report(result, plan=planned)))
+        say(sys.stdout, json.dump(json.report(result, plan=planned)))
     else:
         text.show(result, console(sys.stdout), quiet=shared.quiet)
     if runner := Runner.of(os.environ):

@@ -2,8 +2,8 @@
 
 import difflib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 from plate_release.argocd.sources import our_source
 from plate_release.argocd.status import LiveApplication
@@ -11,13 +11,12 @@ from plate_release.cluster import ObjectRef
 from plate_release.desk import Desk
 from plate_release.errors import ReleaseError, UsageError
 from plate_release.gates import ready
-from plate_release.gitops.dora import DAY, dora
+from plate_release.gitops.dora import DAY, Dora, dora
 from plate_release.gitops.entry import Recorded
 from plate_release.gitops.repository import Repository
 from plate_release.model import Finding
 from plate_release.plan import ServicePlan, Target, tag_of
 from plate_release.planner import where
-from plate_release.result import Result
 from plate_release.targets import app_ref, find_targets, known_services
 from plate_release.values import Key, read
 
@@ -26,19 +25,70 @@ T = TypeVar("T")
 _WINDOW = 30 * DAY
 
 
-def check(desk: Desk) -> dict[str, Any]:
-    """Return the preflight of every service: `{"ok","findings"}`."""
-    return _checked(ready(desk, find_targets(desk, _services(desk))))
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What stands in the way of a release, and what is to be known before one."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether a release may go."""
+        return all(finding.level != "error" for finding in self.findings)
 
 
-def refused(result: Result) -> dict[str, Any]:
-    """Return what `check` says where it was refused before it could ask."""
-    return _checked(result.findings)
+@dataclass(frozen=True, slots=True)
+class History:
+    """The ledger, newest first, and the figures of the last 30 days where they are asked for."""
+
+    releases: tuple[Recorded, ...]
+    dora: Dora | None
 
 
-def _checked(findings: Sequence[Finding]) -> dict[str, Any]:
-    ok = all(finding.level != "error" for finding in findings)
-    return {"ok": ok, "findings": [asdict(finding) for finding in findings]}
+@dataclass(frozen=True, slots=True)
+class InGit:
+    """A service at the branch's tip."""
+
+    tag: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class InArgoCD:
+    """A service's Application as Argo CD has it; `operation` is the phase of the last one."""
+
+    revision: str
+    sync: str
+    health: str
+    operation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InCluster:
+    """What runs of a service: images by name, digests of the service's own, pods."""
+
+    images: tuple[str, ...]
+    digests: tuple[str, ...]
+    ready: int
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """A service as git, Argo CD and cluster see it, None for who does not, and who disagrees."""
+
+    name: str
+    application: str | None
+    git: InGit | None
+    argocd: InArgoCD | None
+    cluster: InCluster | None
+    last_release: Recorded | None
+    disagreements: tuple[str, ...]
+
+
+def check(desk: Desk) -> Preflight:
+    """Return the preflight of every service."""
+    return Preflight(tuple(ready(desk, find_targets(desk, _services(desk)))))
 
 
 def _services(desk: Desk) -> list[str]:
@@ -57,20 +107,14 @@ def _services(desk: Desk) -> list[str]:
     )
 
 
-def history(desk: Desk, service: str | None, *, limit: int, figures: bool) -> dict[str, Any]:
-    """Return the ledger, newest first: `{"releases":[...],"dora":{...}}`.
-
-    Raises UsageError for a service that neither the ledger nor git knows.
-    """
+def history(desk: Desk, service: str | None, *, limit: int, figures: bool) -> History:
+    """Return the ledger. Raises UsageError for a service that neither it nor git knows."""
     entries = desk.ledger(desk.home).entries()
     if service is not None:
         _known(service, {*known_services(desk), *(n for one in entries for n in one.entry.names())})
         entries = tuple(one for one in entries if service in one.entry.names())
-    body: dict[str, Any] = {"releases": [_entry(recorded) for recorded in entries[:limit]]}
-    if figures:
-        now = desk.world.clock.wall()
-        body["dora"] = asdict(dora(entries, window=_WINDOW, now=now))
-    return body
+    now = desk.world.clock.wall()
+    return History(entries[:limit], dora(entries, window=_WINDOW, now=now) if figures else None)
 
 
 def _known(service: str, names: Collection[str]) -> None:
@@ -84,42 +128,35 @@ def _known(service: str, names: Collection[str]) -> None:
     )
 
 
-def _entry(recorded: Recorded) -> dict[str, Any]:
-    entry = recorded.entry.model_dump(mode="json", by_alias=True)
-    return {**entry, "commit": recorded.commit}
-
-
-def status(desk: Desk, services: Sequence[str]) -> dict[str, Any]:
+def status(desk: Desk, services: Sequence[str]) -> list[ServiceStatus]:
     """Return git, Argo CD and cluster side by side, and where they disagree.
 
     What cannot be seen is None, and stands among the disagreements with the reason.
     """
     # Who names a service is told that there is none; one that git has may be unfit for a release.
     find_targets(desk, services)
-    return {"services": [_status(desk, name) for name in services or _services(desk)]}
+    return [_status(desk, name) for name in services or _services(desk)]
 
 
-def _status(desk: Desk, service: str) -> dict[str, Any]:
+def _status(desk: Desk, service: str) -> ServiceStatus:
     said: list[str] = []
     target = _seen("git", said, lambda: find_targets(desk, [service])[0])
     spot = _seen("git", said, lambda: _spot(desk, target)) if target else None
-    live = (
-        _seen("Argo CD", said, lambda: desk.argocd.find(app_ref(desk, target))) if target else None
-    )
+    live = _seen("Argo CD", said, lambda: _live(desk, target)) if target else None
     runs = _seen("cluster", said, lambda: _runs(desk, spot)) if spot else None
     last = _last(desk, target.repository if target else desk.home, service)
     if spot:
         said += _seen("git", said, lambda: [*_disagreements(spot, live, runs)]) or ()
         said += _other_image(spot, runs, last)
-    return {
-        "name": service,
-        "application": target.application if target else None,
-        "git": _git(desk, spot) if spot else None,
-        "argocd": _argocd(live),
-        "cluster": runs,
-        "last_release": _entry(last) if last else None,
-        "disagreements": said,
-    }
+    return ServiceStatus(
+        service,
+        target.application if target else None,
+        _git(desk, spot) if spot else None,
+        _argocd(live) if live else None,
+        runs,
+        last,
+        tuple(said),
+    )
 
 
 def _seen(where: str, said: list[str], look: Callable[[], T]) -> T | None:
@@ -139,23 +176,21 @@ def _spot(desk: Desk, target: Target) -> ServicePlan:
     return where(target, desk.head(target.repository), desk.helm)
 
 
-def _git(desk: Desk, spot: ServicePlan) -> dict[str, Any]:
-    return {"tag": spot.before, "commit": desk.head(spot.target.repository).commit}
+def _git(desk: Desk, spot: ServicePlan) -> InGit:
+    return InGit(spot.before, desk.head(spot.target.repository).commit)
 
 
-def _argocd(live: LiveApplication | None) -> dict[str, Any] | None:
-    if live is None:
-        return None
-    state = live.status.operation_state
-    return {
-        "revision": live.status.sync.revision or ", ".join(live.status.sync.revisions),
-        "sync": live.status.sync.status,
-        "health": live.status.health.status,
-        "operation": state.phase if state else None,
-    }
+def _argocd(live: LiveApplication) -> InArgoCD:
+    sync, state = live.status.sync, live.status.operation_state
+    return InArgoCD(
+        sync.revision or ", ".join(sync.revisions),
+        sync.status,
+        live.status.health.status,
+        state.phase if state else None,
+    )
 
 
-def _runs(desk: Desk, spot: ServicePlan) -> dict[str, Any] | None:
+def _runs(desk: Desk, spot: ServicePlan) -> InCluster | None:
     cluster = desk.world.cluster()
     if cluster is None:
         return None
@@ -163,12 +198,8 @@ def _runs(desk: Desk, spot: ServicePlan) -> dict[str, Any] | None:
     digests = {
         digest for pod in found.pods for image, digest in pod.running if image in spot.images
     }
-    return {
-        "images": list(found.images),
-        "digests": sorted(digests - {""}),
-        "ready": found.ready,
-        "replicas": found.replicas,
-    }
+    seen = tuple(sorted(digests - {""}))
+    return InCluster(tuple(found.images), seen, found.ready, found.replicas)
 
 
 def _last(desk: Desk, repository: Repository, service: str) -> Recorded | None:
@@ -189,20 +220,18 @@ def _behind(spot: ServicePlan, live: LiveApplication) -> Iterator[str]:
         yield f"Argo CD is at {revision[:12]}, where the tag is {tag_of(tag or '')}"
 
 
-def _other_image(
-    spot: ServicePlan, runs: dict[str, Any] | None, last: Recorded | None
-) -> Iterator[str]:
+def _other_image(spot: ServicePlan, runs: InCluster | None, last: Recorded | None) -> Iterator[str]:
     """Say where another image runs under the tag than the registry had when it was released."""
     services = last.entry.services if last else ()
     for one in services:
         if one.name == spot.target.service and one.after == spot.before and one.image:
-            for digest in runs["digests"] if runs else ():
+            for digest in runs.digests if runs else ():
                 if digest not in one.image.digests:
                     yield f"{digest} runs, and {one.after} was released as {one.image.digest}"
 
 
 def _disagreements(
-    spot: ServicePlan, live: LiveApplication | None, runs: dict[str, Any] | None
+    spot: ServicePlan, live: LiveApplication | None, runs: InCluster | None
 ) -> Iterator[str]:
     if live is not None:
         yield from _behind(spot, live)
@@ -210,6 +239,6 @@ def _disagreements(
             yield f"Argo CD says {live.status.sync.status}"
         if live.status.health.status != "Healthy":
             yield f"Argo CD says {live.status.health.status}"
-    shown = set(runs["images"]) if runs else set(live.status.summary.images if live else ())
+    shown = set(runs.images) if runs else set(live.status.summary.images if live else ())
     if shown:
         yield from (f"{image} of git does not run" for image in spot.images if image not in shown)

@@ -1,10 +1,14 @@
 """The report as JSON, as other programs read it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from plate_release.gitops.entry import Recorded
+from plate_release.inspect import History, Preflight, ServiceStatus
 from plate_release.result import Result, ServiceResult, Watched
+from plate_release.settle import Settled
 
 
 def report(result: Result, *, plan: bool = False) -> dict[str, Any]:
@@ -56,6 +60,46 @@ def _watched(watched: Watched | None) -> dict[str, Any]:
         "reason": watched.reason if watched else None,
         "seconds_to_verdict": round(watched.seconds, 1) if watched else None,
     }
+
+
+def status(services: Sequence[ServiceStatus]) -> dict[str, Any]:
+    """Return the object of `status`."""
+    return {
+        "services": [
+            {
+                "name": one.name,
+                "application": one.application,
+                "git": asdict(one.git) if one.git else None,
+                "argocd": asdict(one.argocd) if one.argocd else None,
+                "cluster": asdict(one.cluster) if one.cluster else None,
+                "last_release": _recorded(one.last_release) if one.last_release else None,
+                "disagreements": one.disagreements,
+            }
+            for one in services
+        ]
+    }
+
+
+def history(found: History) -> dict[str, Any]:
+    """Return the object of `history`."""
+    body: dict[str, Any] = {"releases": [_recorded(one) for one in found.releases]}
+    return body | {"dora": asdict(found.dora)} if found.dora else body
+
+
+def _recorded(recorded: Recorded) -> dict[str, Any]:
+    entry = recorded.entry.model_dump(mode="json", by_alias=True)
+    return {**entry, "commit": recorded.commit}
+
+
+def check(found: Preflight) -> dict[str, Any]:
+    """Return the object of `check`."""
+    return {"ok": found.ok, "findings": [asdict(finding) for finding in found.findings]}
+
+
+def settled(done: Sequence[Settled]) -> dict[str, Any]:
+    """Return the object of `settle`."""
+    found = [{"commit": c, "outcome": one.outcome.value} for one in done for c in one.commits]
+    return {"settled": found}
 
 
 def dump(body: dict[str, Any]) -> str:

@@ -1,56 +1,55 @@
 """Tables for the commands that only look, and the replay's line."""
 
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from plate_release.model import Finding
+from plate_release.gitops.dora import Dora, Figure
+from plate_release.inspect import History, Preflight, ServiceStatus
 from plate_release.report.console import finding_line, table, text
+from plate_release.settle import Settled
 
 if TYPE_CHECKING:
     from plate_release.argocd.events import Verdict
     from plate_release.argocd.replay import Replayed
 
 
-def status(body: dict[str, Any]) -> RenderableType:
+def status(services: Sequence[ServiceStatus]) -> RenderableType:
     """Git, Argo CD and cluster, a row a service."""
     rows = table("service", "git", "argocd", "cluster", "disagreements")
-    for one in body["services"]:
-        git, argocd, cluster = (one[name] or {} for name in ("git", "argocd", "cluster"))
-        seen = f"{argocd.get('sync', '-')} {argocd.get('health', '')}"
-        runs = f"{cluster.get('ready', '-')}/{cluster.get('replicas', '-')}"
-        row = (one["name"], git.get("tag", "-"), seen, runs, "\n".join(one["disagreements"]))
-        rows.add_row(*map(text, row))
+    for one in services:
+        git = one.git.tag if one.git else "-"
+        argocd = f"{one.argocd.sync} {one.argocd.health}" if one.argocd else "-"
+        runs = f"{one.cluster.ready}/{one.cluster.replicas}" if one.cluster else "-"
+        rows.add_row(*map(text, (one.name, git, argocd, runs, "\n".join(one.disagreements))))
     return rows
 
 
-def history(body: dict[str, Any]) -> RenderableType:
+def history(found: History) -> RenderableType:
     """Return the ledger, a row a release, and the four figures below it."""
     rows = table("finished", "commit", "state", "services", "by")
-    for one in body["releases"]:
-        services = "\n".join(f"{s['name']} {s['before']} -> {s['after']}" for s in one["services"])
-        when = one["finished"] or one["started"]
-        row = (when, one["commit"][:12], one["state"], services, one["by"])
-        rows.add_row(*map(text, row))
-    figures = (
-        text(_figure(name, figure))
-        for name, figure in body.get("dora", {}).items()
-        if isinstance(figure, dict)
-    )
-    return Group(rows, *figures)
+    for one in found.releases:
+        entry = one.entry
+        services = "\n".join(f"{s.name} {s.before} -> {s.after}" for s in entry.services)
+        when = (entry.finished or entry.started).isoformat().replace("+00:00", "Z")
+        rows.add_row(*map(text, (when, one.commit[:12], entry.state, services, entry.by)))
+    figures = _figures(found.dora) if found.dora else ()
+    return Group(rows, *map(text, figures))
 
 
-def check(body: dict[str, Any]) -> RenderableType:
+def check(found: Preflight) -> RenderableType:
     """Return the preflight's findings and whether a release may go."""
-    lines = [finding_line(Finding(**finding)) for finding in body["findings"]]
-    return Group(*lines, Text("ready" if body["ok"] else "not ready", style="bold"))
+    lines = map(finding_line, found.findings)
+    return Group(*lines, Text("ready" if found.ok else "not ready", style="bold"))
 
 
-def settled(body: dict[str, Any]) -> RenderableType:
+def settled(done: Sequence[Settled]) -> RenderableType:
     """Return what was settled, a line a release."""
-    lines = [text(f"{one['commit'][:12]} {one['outcome']}") for one in body["settled"]]
+    lines = [text(f"{c[:12]} {one.outcome.value}") for one in done for c in one.commits]
     return Group(*lines) if lines else Text("nothing is unsettled")
 
 
@@ -91,6 +90,9 @@ def _second(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _figure(name: str, figure: dict[str, Any]) -> str:
-    value = "unknown" if figure["value"] is None else f"{figure['value']:.3g} {figure['unit']}"
-    return f"{name.replace('_', ' ')}: {value} ({figure['definition']})"
+def _figures(dora: Dora) -> Iterator[str]:
+    for field in fields(dora):
+        figure = getattr(dora, field.name)
+        if isinstance(figure, Figure):
+            value = "unknown" if figure.value is None else f"{figure.value:.3g} {figure.unit}"
+            yield f"{field.name.replace('_', ' ')}: {value} ({figure.definition})"
