@@ -248,10 +248,12 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-Place: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 
 
-def _lines(node: yaml.Node | None, place: Place, known: set[int]) -> Iterator[tuple[Place, int]]:
+def _lines(
+    node: yaml.Node | None, place: KeyPath, known: set[int]
+) -> Iterator[tuple[KeyPath, int]]:
     """Give the line of each key, from 1; what aliases repeat is left out."""
     if isinstance(node, yaml.MappingNode) and id(node) not in known:
         known.add(id(node))
@@ -261,7 +263,7 @@ def _lines(node: yaml.Node | None, place: Place, known: set[int]) -> Iterator[tu
             yield from _lines(value, name, known)
 
 
-def _mistakes(error: ValidationError, lines: Mapping[Place, int]) -> str:
+def _mistakes(error: ValidationError, lines: Mapping[KeyPath, int]) -> str:
     """Name every mistake by its line and place, in the order of the file."""
     found = []
     for item in error.errors():
@@ -273,7 +275,7 @@ def _mistakes(error: ValidationError, lines: Mapping[Place, int]) -> str:
     return "\n".join(text for _, text in sorted(found))
 
 
-def _problem(item: dict[str, Any], place: Place) -> str:
+def _problem(item: dict[str, Any], place: KeyPath) -> str:
     if item["type"] == "extra_forbidden":
         known: Iterable[str] = _keys_of(_model_at(place[:-1]))
     elif item["loc"][-1:] == ("[key]",):
@@ -288,7 +290,7 @@ def _keys_of(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _model_at(place: Place) -> type[BaseModel]:
+def _model_at(place: KeyPath) -> type[BaseModel]:
     """Return the part of the configuration that stands at a place."""
     model: type[BaseModel] = Config
     steps = iter(place)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from plate_release.charts.difference import NO_NOISE, Difference, Noise, Place, compare, noise_of
+from plate_release.charts.difference import NO_NOISE, Difference, Noise, ObjectId, compare, noise_of
 from plate_release.charts.key import Wanted
 from plate_release.charts.objects import Objects, Rendered, objects_of
 from plate_release.charts.proof import prove, unexplained
@@ -73,9 +73,9 @@ def _rendered(
 
 
 def _unstable(noise: Noise) -> Iterator[Finding]:
-    places: dict[Place, list[str]] = {}
-    for place, path in sorted(noise, key=str):
-        places.setdefault(place, []).append(dotted(path))
-    for (_, kind, _, name), paths in places.items():
+    keys: dict[ObjectId, list[str]] = {}
+    for one, path in sorted(noise, key=str):
+        keys.setdefault(one, []).append(dotted(path))
+    for (_, kind, _, name), paths in keys.items():
         text = f"{kind} {name}: {', '.join(paths)} differs each time that it is rendered."
         yield Finding("warning", "unstable-rendering", text)

@@ -19,10 +19,10 @@ from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path, at, dotted, leaves, replaced
 from plate_release.charts.secrets import decoded, hides, masked
 
-Place: TypeAlias = tuple[str, str, str, str]
+ObjectId: TypeAlias = tuple[str, str, str, str]
 """API group, kind, namespace and name of the object before (after, where there was none)."""
 
-Noise: TypeAlias = Mapping[tuple[Place, Path], tuple[Any, ...]]
+Noise: TypeAlias = Mapping[tuple[ObjectId, Path], tuple[Any, ...]]
 """What else the unchanged charts render in a place that differs each time."""
 NO_NOISE: Noise = {}
 
@@ -61,10 +61,10 @@ class ObjectDifference:
     text: str
 
     @property
-    def place(self) -> Place:
+    def identity(self) -> ObjectId:
         """Which object it is."""
         one = self.before or self.after
-        return _place(one) if one else ("", "", "", "")
+        return _identity(one) if one else ("", "", "", "")
 
     def __str__(self) -> str:
         return str(self.after or self.before)
@@ -93,7 +93,7 @@ def noise_of(before: Objects, again: Objects, known: Noise) -> Noise:
     result = dict(known)
     for one in compare(before, again).objects:
         for change in one.changes:
-            key = one.place, change.path
+            key = one.identity, change.path
             result[key] = (*result.get(key, ()), change.after)
     return result
 
@@ -102,10 +102,10 @@ def _pairs(
     before: Iterable[KubernetesObject], after: Iterable[KubernetesObject]
 ) -> Iterator[tuple[KubernetesObject | None, KubernetesObject | None]]:
     """Match objects by name; a new name from the same template is the same object, renamed."""
-    gone: dict[Place, deque[KubernetesObject]] = defaultdict(deque)
+    gone: dict[ObjectId, deque[KubernetesObject]] = defaultdict(deque)
     for one in before:
-        gone[_place(one)].append(one)
-    fresh = [(gone[place].popleft() if gone[place := _place(one)] else None, one) for one in after]
+        gone[_identity(one)].append(one)
+    fresh = [(gone[key].popleft() if gone[key := _identity(one)] else None, one) for one in after]
     left = [one for ones in gone.values() for one in ones]
     for old, new in fresh:
         yield old or _renamed(new, left), new
@@ -127,7 +127,7 @@ def _difference(
         return None
     old, new = decoded(before) if before else None, decoded(after) if after else None
     if before and after:
-        new = _quiet(_place(before), old, new, noise)
+        new = _quiet(_identity(before), old, new, noise)
     one = before or after
     changes = tuple(
         Change(path, was, becomes, one is not None and _is_hidden(one, path, was, becomes))
@@ -144,9 +144,9 @@ def _is_hidden(one: KubernetesObject, path: Path, *sides: Any) -> bool:
     return any(hides(one, (*path, *below)) for side in sides for below, _ in leaves(side))
 
 
-def _quiet(place: Place, old: Any, new: Any, noise: Noise) -> Any:
+def _quiet(identity: ObjectId, old: Any, new: Any, noise: Noise) -> Any:
     """Put what was there before in the place of what is only noise."""
-    noisy = {path: others for (where, path), others in noise.items() if where == place and path}
+    noisy = {path: others for (where, path), others in noise.items() if where == identity and path}
     for path, was, becomes in tuple(_changes(old, new, ())) if noisy else ():
         if path in noisy and None not in (was, becomes):
             new = replaced(new, path, quieted(was, becomes, noisy[path]))
@@ -230,7 +230,7 @@ def _dumped(body: Mapping[str, Any] | None) -> list[str]:
     return text.splitlines(keepends=True)
 
 
-def _place(one: KubernetesObject) -> Place:
+def _identity(one: KubernetesObject) -> ObjectId:
     return one.group, one.kind, one.namespace, one.name
 
 

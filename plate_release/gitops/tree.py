@@ -16,7 +16,7 @@ _MOST_LINKS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Located:
     """Where a path leads once its symlinks are followed."""
 
     path: str
@@ -91,7 +91,7 @@ class RepositoryTree:
         contents = self.blobs(files.values())
         return {path: contents[oid] for path, oid in files.items()}
 
-    def locate(self, path: str) -> Place | None:
+    def locate(self, path: str) -> Located | None:
         """Return where `path` leads, symlinks followed, or None where nothing is.
 
         Raises PlanRefused where it leaves the repository or leads in a circle.
@@ -117,7 +117,7 @@ class RepositoryTree:
                 names.append(name)
             if links > _MOST_LINKS:
                 raise PlanRefused(f"The symbolic links in {path} lead in a circle.")
-        return Place("/".join(names), trail[-1])
+        return Located("/".join(names), trail[-1])
 
     def has(self, path: str) -> bool:
         """Whether something stands at a path inside the repository."""
@@ -186,7 +186,7 @@ class RepositoryTree:
         else:
             target.write_bytes(self._blob(place.entry))
 
-    def _directory(self, folder: str) -> Place | None:
+    def _directory(self, folder: str) -> Located | None:
         place = self.locate(folder)
         return place if place and place.entry.kind is EntryKind.DIRECTORY else None
 
