@@ -1,17 +1,65 @@
 """What a chart in git depends on, and what it is made of."""
 
 import posixpath
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 
 import yaml
 
-from plate_release.charts.inputs import Dependency
 from plate_release.charts.reading import at, load, maps
 from plate_release.charts.valuefiles import Place, inside
-from plate_release.model import EntryKind
+from plate_release.model import EntryKind, Tree
 
 # Charts of apiVersion v1 have the latter two.
 _DEPENDENCIES = ("Chart.yaml", "Chart.lock", "requirements.yaml", "requirements.lock")
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A chart that the chart's Chart.yaml asks for, at the version that its Chart.lock names.
+
+    `repository` is as written: `https://...`, `oci://...`, `@alias`; `folder` is where a `file://`
+    one stands in the chart's own repository.
+    """
+
+    name: str
+    repository: str
+    version: str
+    folder: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether its name may be part of a path."""
+        return re.fullmatch(r"[\w-][\w.-]*", self.name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """What a chart in git is made of: its folder, those of its neighbours, the links in them."""
+
+    tree: Tree = field(repr=False)
+    paths: tuple[str, ...]
+
+    def show(self, files: Collection[str], values: Iterable[bytes]) -> bool:
+        """Whether the chart itself may look into any of the files, by their real paths.
+
+        It does for its default values, and where a template, or what is given as `values`, reads
+        files (`.Files`).
+        """
+        held = [file for file in files if self._hold(file)]
+        return any(posixpath.basename(file) == "values.yaml" for file in held) or (
+            bool(held) and any(b".Files" in text for text in chain(values, self._templates()))
+        )
+
+    def _hold(self, file: str) -> bool:
+        reals = map(self.tree.real, self.paths)
+        return any(not real or f"{file}/".startswith(f"{real}/") for real in reals)
+
+    def _templates(self) -> Iterable[bytes]:
+        paths = {path for folder in self.paths for path, _ in self.tree.entries(folder)}
+        return self.tree.read_many([path for path in paths if "templates/" in path]).values()
 
 
 def dependencies_of(home: Place) -> Iterator[Dependency]:
@@ -38,10 +86,13 @@ def _listed(metadata: bytes) -> list[tuple[str, str, str]]:
     return [(name, repository.rstrip("/"), version) for name, repository, version in texts]
 
 
-def folders_of(home: Place, dependencies: Iterable[Dependency]) -> Iterator[str]:
-    """Give what a chart is made of: its folder, those of its neighbours, and the links in them."""
-    for folder in (home.path, *(one.folder for one in dependencies if one.folder)):
-        yield folder
-        for path, kind in home.tree.entries(folder, follow=True):
-            if kind is EntryKind.SYMLINK:
-                yield path
+def folders_of(home: Place, dependencies: Iterable[Dependency]) -> Folders:
+    """Return what a chart is made of."""
+    folders = [home.path, *(one.folder for one in dependencies if one.folder)]
+    links = (
+        path
+        for folder in folders
+        for path, kind in home.tree.entries(folder, follow=True)
+        if kind is EntryKind.SYMLINK
+    )
+    return Folders(home.tree, (*folders, *links))

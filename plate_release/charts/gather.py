@@ -107,7 +107,7 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
     contents = [roots.resolve(file.path) for file in options.file_parameters]
     dependencies = tuple(dependencies_of(home)) if home else ()
     ours = home is not None and home.tree is tree
-    folders = tuple(folders_of(home, dependencies)) if home and ours else ()
+    folders = folders_of(home, dependencies) if home and ours else None
     return ChartInputs(
         application=manifest.name,
         source=index,
@@ -124,9 +124,12 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
         ),
         flags=tuple(_flags(options)),
         dependencies=dependencies,
-        folders=frozenset(map(tree.real, folders)),
+        folders=folders,
         files=frozenset(
-            (*folders, *(place.path for place in (*read, *contents) if place.tree is tree))
+            (
+                *(folders.paths if folders else ()),
+                *(place.path for place in (*read, *contents) if place.tree is tree),
+            )
         ),
     )
 

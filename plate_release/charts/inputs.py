@@ -7,10 +7,11 @@ util/helm/cmd.go.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
+from plate_release.charts.dependencies import Dependency, Folders
 from plate_release.charts.reading import Path
 from plate_release.model import Tree
 
@@ -104,33 +105,13 @@ class RemoteChart:
 
 
 @dataclass(frozen=True, slots=True)
-class Dependency:
-    """A chart that the chart's Chart.yaml asks for, at the version that its Chart.lock names.
-
-    `repository` is as written: `https://...`, `oci://...`, `@alias`; `folder` is where a `file://`
-    one stands in the chart's own repository.
-    """
-
-    name: str
-    repository: str
-    version: str
-    folder: str | None = None
-
-    @property
-    def plain(self) -> bool:
-        """Whether its name may be part of a path."""
-        return re.fullmatch(r"[\w-][\w.-]*", self.name) is not None
-
-
-@dataclass(frozen=True, slots=True)
 class ChartInputs:
     """All that decides what is rendered.
 
     `source` is the index of the chart's source in the Application. `chart` is the chart's folder in
     `tree`, or `remote` what to fetch instead; `ours` where that is the repository that we release
     to. `layers` and `parameters` are in Helm's order, the last wins. `folders` and `files` are of
-    our repository: what the chart is made of, with symlinks followed, and everything that all this
-    was read from.
+    our repository: what the chart is made of, if it stands there, and all that this was read from.
     """
 
     application: str
@@ -146,17 +127,18 @@ class ChartInputs:
     capabilities: Capabilities
     flags: tuple[str, ...]
     dependencies: tuple[Dependency, ...]
-    folders: frozenset[str]
+    folders: Folders | None
     files: frozenset[str]
 
-    def holds(self, file: str) -> bool:
-        """Whether a file of our repository, by its real path, is a part of the chart."""
-        return any(not path or f"{file}/".startswith(f"{path}/") for path in self.folders)
+    def takes(self, files: Collection[str]) -> bool:
+        """Whether any of our repository's files, by real paths, holds values or a parameter."""
+        given = {one.real for one in self.layers} | {one.real for one in self.parameters}
+        return not given.isdisjoint(files)
 
-    def reads(self, file: str) -> bool:
-        """Whether a file of our repository, by its real path, has a part in what is rendered."""
-        values = {one.real for one in self.layers} | {one.real for one in self.parameters}
-        return self.holds(file) or file in values
+    def shows(self, files: Collection[str]) -> bool:
+        """Whether the chart itself may look into any of our repository's files, by real paths."""
+        texts = (one.data for one in self.layers)
+        return self.folders is not None and self.folders.show(files, texts)
 
     def edited(self, files: Mapping[str, bytes]) -> "ChartInputs":
         """Return the same inputs with other bytes in files of our repository, by real paths."""

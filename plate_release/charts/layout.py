@@ -1,14 +1,17 @@
 """A chart laid out on disk as helm wants it: its files, and the charts that it depends on."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from plate_release.charts.complaints import complaint
+from plate_release.charts.dependencies import Dependency
 from plate_release.charts.helm import Helm
-from plate_release.charts.inputs import SKIP_SCHEMA, ChartInputs, Dependency, RemoteChart
+from plate_release.charts.inputs import SKIP_SCHEMA, ChartInputs, RemoteChart
 from plate_release.charts.objects import ECHO, ECHO_TEMPLATE
 from plate_release.errors import ChartRefused
 
+_DEEPEST = 12  # of what is packed
 _HTTP = ("http://", "https://")
 
 
@@ -35,9 +38,21 @@ def lay_out(
     templates = folder / "templates"
     if templates.exists() and not templates.is_dir():
         raise ChartRefused(f"{inputs.chart}/templates is no folder.", todo="Correct the chart.")
-    (folder / ECHO).parent.mkdir(parents=True, exist_ok=True)
-    (folder / ECHO).write_text(ECHO_TEMPLATE)
+    echo = templates / ("d/" * (_depth(folder) - 1)) / ECHO
+    echo.parent.mkdir(parents=True, exist_ok=True)
+    echo.write_text(ECHO_TEMPLATE)
     return folder
+
+
+def _depth(folder: Path) -> int:
+    """Return how many folders deep the chart's deepest template may stand."""
+    deepest = 1
+    for place, folders, files in os.walk(folder):
+        names = (*folders, *files)
+        if any(name.endswith(".tgz") or (Path(place) / name).is_symlink() for name in names):
+            return _DEEPEST
+        deepest = max(deepest, len(Path(place).relative_to(folder).parts) + 1)
+    return deepest
 
 
 def _export(inputs: ChartInputs, folder: str, into: Path, files: Mapping[str, bytes]) -> None:

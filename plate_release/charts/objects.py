@@ -12,10 +12,10 @@ import yaml
 from plate_release.charts.reading import at, load
 from plate_release.errors import ChartRefused
 
-ECHO = f"templates/plate-release/{'d/' * 12}values.yaml"
-"""A template laid beside the chart's own, which gives back the values that helm merged.
+ECHO = "plate-release-values.yaml"
+"""The name of a template laid beside the chart's own, which gives back the values that helm merged.
 
-helm runs the deepest template first: no other has changed the values by then.
+helm runs the deepest template first: put below all others, it runs before any has changed them.
 """
 
 ECHO_TEMPLATE = """\

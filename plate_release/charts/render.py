@@ -53,11 +53,11 @@ class OpenChart:
 
         One that reads none of them is returned as it is.
         """
-        if not any(map(self.inputs.reads, files)):
-            return self
         inputs, folder = self.inputs.edited(files), self.folder
-        if any(map(inputs.holds, files)):
+        if inputs.shows(files):
             folder = lay_out(self.helm, inputs, Path(tempfile.mkdtemp(dir=self.home)), files)
+        elif not inputs.takes(files):
+            return self
         return replace(self, inputs=inputs, folder=folder)
 
     def render(self, values: Mapping[str, Any] | None = None) -> Rendered:

@@ -26,7 +26,7 @@ def may_read(manifest: Manifest, url: str, branch: str, tree: Tree, files: Colle
     ]
     return any(
         any(_leads_to(path, tree, files) for path in paths)
-        or (source in ours and source.path and _looks_into(source, tree, files))
+        or (source in ours and source.path and _looks_into(source, paths, tree, files))
         for source, paths in named_values(manifest, tree, ours)
     )
 
@@ -36,21 +36,13 @@ def _leads_to(path: str, tree: Tree, files: Collection[str]) -> bool:
     return not _reals(paths, tree).isdisjoint(files)
 
 
-def _looks_into(source: Source, tree: Tree, files: Collection[str]) -> bool:
-    """Whether a chart takes defaults from a file, or may read it by itself (`.Files`)."""
+def _looks_into(source: Source, paths: list[str], tree: Tree, files: Collection[str]) -> bool:
+    """Whether a chart itself may look into any of the files."""
     with suppress(PlanRefused):
         home = Place(tree, inside("", source.path))
-        for folder in folders_of(home, dependencies_of(home)):
-            real = tree.real(folder)
-            held = [one for one in files if f"{one}/".startswith(f"{real}/") or not real]
-            if any(one.endswith("/values.yaml") for one in held) or (held and _reads(folder, tree)):
-                return True
+        values = tree.read_many([one for one in paths if not is_glob(one)]).values()
+        return folders_of(home, dependencies_of(home)).show(files, values)
     return False
-
-
-def _reads(folder: str, tree: Tree) -> bool:
-    templates = [path for path, _ in tree.entries(f"{folder}/templates".lstrip("/"), follow=True)]
-    return any(b".Files" in data for data in tree.read_many(templates).values())
 
 
 def _reals(paths: Iterable[str], tree: Tree) -> set[str]:

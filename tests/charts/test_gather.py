@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from plate_release.charts import ChartInputs, chart_inputs
+from plate_release.charts.dependencies import Dependency
 from plate_release.charts.environment import substitute
-from plate_release.charts.inputs import UNKNOWN, Capabilities, Dependency, RemoteChart
+from plate_release.charts.inputs import UNKNOWN, Capabilities, RemoteChart
 from plate_release.errors import ChartRefused
 
 from .conftest import CORPUS, DirectoryTree, shop
@@ -41,18 +42,24 @@ def test_every_file_that_has_a_part_in_it_is_named(layout: Callable[..., Directo
         "common",
     }
     assert inputs.dependencies == (Dependency("common", "file://../common", "1.x", "common"),)
-    assert inputs.reads("common/templates/_helpers.tpl")
-    assert not inputs.reads("common-2/values.yaml")
+    assert inputs.takes({"more.yaml"})
+    assert inputs.takes({"texts/a.txt"})
+    assert not inputs.takes({"chart/Chart.yaml"})
+    assert inputs.shows({"common/values.yaml"})
+    assert not inputs.shows({"common-2/values.yaml"})
+    assert not inputs.shows({"common/a.txt"})
 
 
 def test_what_links_lead_to_has_a_part_in_it_too(layout: Callable[..., DirectoryTree]) -> None:
-    tree = layout("pair", {"shared/a.txt": "a", "deep/b.txt": "b"})
+    read = "{{ .Files.Get `shared/a.txt` }}"
+    tree = layout("pair", {"shared/a.txt": "a", "deep/b.txt": "b", "chart/templates/a.yaml": read})
     (tree.root / "chart" / "shared").symlink_to("../shared")
     (tree.root / "shared" / "deep").symlink_to("../deep")
     inputs = inputs_of(tree)
     assert {"chart/shared", "chart/shared/deep"} < inputs.files
-    assert inputs.holds("shared/a.txt")
-    assert inputs.holds("deep/b.txt")
+    assert inputs.shows({"shared/a.txt"})
+    assert inputs.shows({"deep/b.txt"})
+    assert not inputs.shows({"b.txt"})
 
 
 def test_what_the_application_says_of_its_cluster_beats_what_is_known(

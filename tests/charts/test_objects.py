@@ -77,6 +77,7 @@ def test_values_that_a_template_changes_are_seen_as_they_were(
     helm: Helm, layout: Callable[..., DirectoryTree]
 ) -> None:
     mutates = '{{ $_ := set .Values "image" (dict "tag" "changed") }}\n'
-    tree = layout("pair", {"chart/templates/a.yaml": mutates, "chart/templates/z.yaml": mutates})
+    files = ("a.yaml", "z.yaml", "z/z/z/z.yaml")
+    tree = layout("pair", {f"chart/templates/{file}": mutates for file in files})
     with opened(helm, tree) as chart:
         assert "changed" not in str(chart.render().values)
