@@ -99,7 +99,7 @@ def _refuse(error: ReleaseError, arguments: Sequence[str]) -> int:
         from plate_release.result import refused
 
         result = refused(error, _said(arguments, "--environment") or "prod")
-        say(sys.stdout, dump(report(result, plan=False)))
+        say(sys.stdout, dump(report(result)))
     return int(error.exit_code)
 
 

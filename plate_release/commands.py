@@ -118,7 +118,7 @@ def replay(shared: "Shared", files: Sequence[Path], given: Given) -> int:
         for line in found.skipped:
             text.warn(f"{file}: {line}")
         if shared.output == "json":
-            say(sys.stdout, tables.replayed_line(found))
+            say(sys.stdout, json.replayed(found))
         else:
             console(sys.stdout).print(tables.replayed(found))
     return int(ExitCode.RELEASED)
@@ -248,8 +248,7 @@ def _asks(texts: Sequence[str]) -> list[Ask]:
 
 def _tell(shared: "Shared", result: Result) -> None:
     if shared.output == "json":
-        planned = result.outcome in (Outcome.PLANNED, Outcome.UNCHANGED)
-        say(sys.stdout, json.dump(json.report(result, plan=planned)))
+        say(sys.stdout, json.dump(json.report(result)))
     else:
         text.show(result, console(sys.stdout), quiet=shared.quiet)
     if runner := Runner.of(os.environ):

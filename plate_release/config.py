@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from posixpath import normpath
 from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
 
@@ -15,12 +16,12 @@ from pydantic import (
     Field,
     PlainValidator,
     ValidationError,
+    model_validator,
 )
-from pydantic.alias_generators import to_camel
 
 from plate_release.errors import UsageError
 from plate_release.images.policy import TagPolicy
-from plate_release.model import Finding, ImageCheck, Policy, Switch
+from plate_release.model import Check, Finding, ImageCheck, Policy, Switch
 from plate_release.section import Section
 from plate_release.values.keys import Key
 
@@ -54,8 +55,13 @@ def _duration(value: Any) -> Any:
 Duration = Annotated[
     float,
     BeforeValidator(_duration, json_schema_input_type=str),
-    Field(ge=0, le=_LONGEST, examples=["90s", "15m", "1h30m"]),
+    Field(examples=["90s", "15m", "1h30m"]),
 ]
+
+
+def _lasting(text: str) -> Any:
+    """Return the field of a duration that is `text` by default."""
+    return Field(default_factory=partial(seconds, text), json_schema_extra={"default": text})
 
 
 def _switch(value: Any) -> Any:
@@ -85,34 +91,6 @@ def _filled(value: Any) -> Any:
 
 
 OnOff = Annotated[Switch, BeforeValidator(_switch)]
-Check: TypeAlias = Literal[
-    "deprecated-api",
-    "digest-dropped",
-    "helm-lint",
-    "image",
-    "image-digest",
-    "image-left-behind",
-    "image-platform",
-    "image-unchecked",
-    "immutable-field",
-    "invalid-annotation",
-    "invalid-label",
-    "kubernetes-schema",
-    "kubernetes-schema-unknown",
-    "mutable-image",
-    "mutable-tag",
-    "no-probes",
-    "no-resources",
-    "prerelease",
-    "removed-api",
-    "several-images",
-    "shared-values",
-    "tag-digest",
-    "tag-not-compared",
-    "unknown-service",
-    "unstable-rendering",
-]
-"""The code of a finding whose level the configuration may set."""
 CheckLevel: TypeAlias = Literal["error", "warning", "info", "off"]
 
 
@@ -129,6 +107,12 @@ class Kubernetes(Section):
     version: str = Field(default="", pattern=r"^(v?[0-9]+\.[0-9]+.*)?$", examples=["1.33"])
     api_versions: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _version_is_told(self) -> "Kubernetes":
+        if self.api_versions and not self.version:
+            raise ValueError("`api-versions` are those of a `version`")
+        return self
+
 
 class Service(Section):
     """What the repository itself does not say about a service."""
@@ -144,9 +128,9 @@ class Service(Section):
 class ReleaseDefaults(Section):
     """Defaults of the command line's options of the same names."""
 
-    timeout: Duration = 900
-    soak: Duration = 30
-    grace: Duration = 20
+    timeout: Duration = _lasting("15m")
+    soak: Duration = _lasting("30s")
+    grace: Duration = _lasting("20s")
     on_failure: Policy = "revert"
     on_unknown: Policy = "hold"
     on_cancel: Policy = "revert"
@@ -159,9 +143,7 @@ class ReleaseDefaults(Section):
 class Config(Section):
     """One `environments/ENVIRONMENT.yaml`."""
 
-    api_version: Literal["plate-release/v1"] = Field(
-        default="plate-release/v1", alias=to_camel("api_version")
-    )
+    api_version: Literal["plate-release/v1"] = Field(default="plate-release/v1", alias="apiVersion")
     environment: str = "prod"
     production: bool | None = Field(
         default=None, description="Whether tags that move are refused; by the environment's name."
@@ -194,7 +176,7 @@ class Config(Section):
 
     def levelled(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
         """Return findings at the levels that `checks` gives them."""
-        levels: Mapping[str, CheckLevel] = dict(self.checks.items())
+        levels = {check.value: level for check, level in self.checks.items()}
         found = ((one, levels.get(one.code, one.level)) for one in findings)
         return tuple(replace(one, level=level) for one, level in found if level != "off")
 
@@ -279,7 +261,7 @@ def _problem(item: dict[str, Any], place: KeyPath) -> str:
     if item["type"] == "extra_forbidden":
         known: Iterable[str] = _keys_of(_model_at(place[:-1]))
     elif item["loc"][-1:] == ("[key]",):
-        known = get_args(Check)
+        known = Check
     else:
         return str(item["msg"]).removeprefix("Value error, ")
     near = difflib.get_close_matches(str(place[-1]), known, n=1)

@@ -24,7 +24,7 @@ from plate_release.gitops.ledger import Ledger
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.intent import INTENT, Intent
-from plate_release.model import Finding, Policy
+from plate_release.model import Check, Finding, Policy
 from plate_release.request import Options, Request, settle_options
 from plate_release.result import Journal
 from plate_release.world import World
@@ -73,7 +73,7 @@ class Desk:
             if near or not found.generators:
                 text = f"The configuration names a service {name} that no Application in git is of"
                 mean = f": did you mean {near[0]}?" if near else "."
-                yield Finding("warning", "unknown-service", text + mean)
+                yield Finding("warning", Check.UNKNOWN_SERVICE, text + mean)
 
     @property
     def argocd_server(self) -> str:

@@ -146,8 +146,8 @@ def _status(desk: Desk, service: str) -> ServiceStatus:
     runs = _seen("cluster", said, lambda: _runs(desk, spot)) if spot else None
     last = _last(desk, target.repository if target else desk.home, service)
     if spot:
-        said += _seen("git", said, lambda: [*_disagreements(spot, live, runs)]) or ()
-        said += _other_image(spot, runs, last)
+        found = _seen("git", said, lambda: [*_disagreements(spot, live, runs)])
+        said += [*(found or ()), *_other_image(spot, runs, last)]
     return ServiceStatus(
         service,
         target.application if target else None,

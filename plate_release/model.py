@@ -24,6 +24,36 @@ class Finding:
     message: str
 
 
+class Check(StrEnum):
+    """The code of a finding whose level the configuration may set."""
+
+    DEPRECATED_API = "deprecated-api"
+    DIGEST_DROPPED = "digest-dropped"
+    HELM_LINT = "helm-lint"
+    IMAGE = "image"
+    IMAGE_DIGEST = "image-digest"
+    IMAGE_LEFT_BEHIND = "image-left-behind"
+    IMAGE_PLATFORM = "image-platform"
+    IMAGE_UNCHECKED = "image-unchecked"
+    IMMUTABLE_FIELD = "immutable-field"
+    INVALID_ANNOTATION = "invalid-annotation"
+    INVALID_LABEL = "invalid-label"
+    KUBERNETES_SCHEMA = "kubernetes-schema"
+    KUBERNETES_SCHEMA_UNKNOWN = "kubernetes-schema-unknown"
+    MUTABLE_IMAGE = "mutable-image"
+    MUTABLE_TAG = "mutable-tag"
+    NO_PROBES = "no-probes"
+    NO_RESOURCES = "no-resources"
+    PRERELEASE = "prerelease"
+    REMOVED_API = "removed-api"
+    SEVERAL_IMAGES = "several-images"
+    SHARED_VALUES = "shared-values"
+    TAG_DIGEST = "tag-digest"
+    TAG_NOT_COMPARED = "tag-not-compared"
+    UNKNOWN_SERVICE = "unknown-service"
+    UNSTABLE_RENDERING = "unstable-rendering"
+
+
 class Judgement(StrEnum):
     """What a watch can conclude."""
 

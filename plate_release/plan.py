@@ -11,7 +11,6 @@ from plate_release.charts import (
     ImageKeys,
     KubernetesObject,
     Manifest,
-    Objects,
     split_image,
 )
 from plate_release.errors import PlanRefused
@@ -131,17 +130,16 @@ Judge: TypeAlias = Callable[[Target, ImageKeys, Ask], Judged]
 class Checks:
     """What is asked about a release.
 
-    judge: looks at a tag; raises TagRefused where it may not be released. review: looks at what
-    would be applied to a Kubernetes of some version, empty where that is not known. readers: gives
-    the Applications that may take values from any of a repository's files. reader: makes one of
-    them a target in that repository; raises ReleaseError. strict: what helm lint warns of refuses.
+    judge: looks at a tag; raises TagRefused where it may not be released. readers: gives the
+    Applications in whose rendering any of a repository's files may have a part. reader: makes one
+    of them a target in that repository; raises ReleaseError. strict: what helm lint warns of
+    refuses.
     """
 
     judge: Judge
-    review: Callable[[Objects, str], Iterable[Finding]]
     readers: Callable[[Repository, Collection[str]], Iterable[Manifest]]
     reader: Callable[[Repository, Manifest], Target]
-    strict: bool = False
+    strict: bool
 
 
 def spliced(services: Iterable[ServicePlan], tree: RepositoryTree) -> dict[str, Spliced]:

@@ -22,13 +22,15 @@ from plate_release.charts import (
     objects_of,
     open_charts,
     proven,
+    review,
     some_of,
+    validate,
     written,
 )
 from plate_release.errors import ReleaseError
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
-from plate_release.model import Ask, Edit, Finding
+from plate_release.model import Ask, Check, Edit, Finding
 from plate_release.plan import (
     Checks,
     Judge,
@@ -70,12 +72,15 @@ def plan_release(
         def draft(pair: tuple[Target, Ask]) -> _Draft:
             return applications[pair[0].application].draft(*pair, checks.judge)
 
+        drafts, files = _with_edits(list(pool.map(draft, asked)), trees)
+
         def effect(name: str) -> ChartChange:
-            wanted = [one.wanted for one in drafts if one.target.application == name and one.edits]
+            wanted = [
+                one.wanted for one in drafts if one.target.application == name and one.plan.edits
+            ]
             changed_files = files[targets[name].repository]
             return applications[name].effect(wanted, changed_files, checks, lints)
 
-        drafts, files = _with_edits(list(pool.map(draft, asked)), trees)
         effects = dict(zip(targets, pool.map(effect, targets), strict=True))
     others = _shared(checks, targets, trees, helm, files)
     return _plan(drafts, effects, trees, others)
@@ -114,13 +119,11 @@ def _open(
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """What is to be written for a service, and how each file of it is spliced."""
+    """What is to be written for a service; `plan` has the edits once they are known."""
 
     plan: ServicePlan
-    now: ServicePlan
     wanted: Wanted
     findings: tuple[Finding, ...]
-    edits: tuple[Edit, ...] = ()
 
     @property
     def target(self) -> Target:
@@ -173,7 +176,7 @@ class _Application:
             found=judged.found,
             changes=written(keys, ask),
         )
-        return _Draft(plan, now, Wanted(keys, ask), judged.findings)
+        return _Draft(plan, Wanted(keys, ask), judged.findings)
 
     def effect(
         self,
@@ -189,16 +192,18 @@ class _Application:
         findings = (
             *change.findings,
             *immutable(change.difference),
-            *_reviewed(new, change.after, checks),
+            *_reviewed(new, change.after),
             *(finding for job in jobs for finding in job.result()),
         )
         return replace(change, findings=findings)
 
 
-def _reviewed(charts: Iterable[OpenChart], after: Objects, checks: Checks) -> Iterator[Finding]:
-    for inputs in (chart.inputs for chart in charts):
-        objects = tuple(one for one in after if one.source == inputs.source)
-        yield from checks.review(objects, inputs.capabilities.kube_version)
+def _reviewed(charts: Iterable[OpenChart], after: Objects) -> Iterator[Finding]:
+    for chart in charts:
+        objects = tuple(one for one in after if one.source == chart.inputs.source)
+        version = chart.inputs.capabilities.kube_version
+        yield from review(objects, version)
+        yield from validate(objects, version)
 
 
 def _shared(
@@ -211,8 +216,8 @@ def _shared(
     """Say how Applications that nobody releases change with the files."""
     found, jobs = [], []
     with ThreadPoolExecutor(max_workers=4) as pool:
-        for repository, edited in ((one, edited) for one, edited in files.items() if edited):
-            for manifest in checks.readers(repository, edited):
+        for repository, edited in files.items():
+            for manifest in checks.readers(repository, edited) if edited else ():
                 if manifest.name in released:
                     continue
                 try:
@@ -239,12 +244,12 @@ def _touched(
     if not shifts:
         return []
     text = f"{target.application} reads {', '.join(files)} too, and changes with it: "
-    return [Finding("error", "shared-values", text + "; ".join(some_of(shifts, _SHOWN)))]
+    return [Finding("error", Check.SHARED_VALUES, text + "; ".join(some_of(shifts, _SHOWN)))]
 
 
 def _unseen(application: str, files: Iterable[str], error: ReleaseError) -> Finding:
     text = f"{application} may read {', '.join(files)} too, and cannot be rendered: {error.what}"
-    return Finding("warning", "shared-values", text)
+    return Finding("warning", Check.SHARED_VALUES, text)
 
 
 def _images(found: Iterable[str]) -> tuple[str, ...]:
@@ -269,7 +274,7 @@ def _with_edits(
         found = edits[repository, trees[repository].real(plan.file)]
         return tuple(replace(one, file=plan.file) for one in found if one.key in keys)
 
-    return [replace(draft, edits=own(draft)) for draft in drafts], files
+    return [replace(one, plan=replace(one.plan, edits=own(one))) for one in drafts], files
 
 
 def _plan(
@@ -278,9 +283,10 @@ def _plan(
     trees: Mapping[Repository, RepositoryTree],
     others: Iterable[Finding],
 ) -> Plan:
-    changing = [_planned(one, effects[one.target.application].after) for one in drafts if one.edits]
+    edited = [one for one in drafts if one.plan.edits]
+    changing = [_planned(one, effects[one.target.application].after) for one in edited]
     found = [
-        *((one.target.service, one.findings) for one in drafts if one.edits),
+        *((one.target.service, one.findings) for one in edited),
         *((name, one.findings) for name, one in effects.items()),
     ]
     named = [_named(whose, f) if len(drafts) > 1 else f for whose, fs in found for f in fs]
@@ -291,7 +297,7 @@ def _plan(
             for repository, tree in trees.items()
             if (services := tuple(s for s in changing if s.target.repository is repository))
         ),
-        unchanged=tuple(one.now for one in drafts if not one.edits),
+        unchanged=tuple(one.plan for one in drafts if not one.plan.edits),
         difference="".join(
             f"diff {name}\n{text}" if len(texts) > 1 else text for name, text in texts.items()
         ),
@@ -302,7 +308,7 @@ def _plan(
 def _planned(draft: _Draft, after: Objects) -> ServicePlan:
     places = {container.place for container in draft.wanted.keys.containers}
     images = _images(c.image for c in containers(after) if c.place in places)
-    return replace(draft.plan, edits=draft.edits, images=images, objects=after)
+    return replace(draft.plan, images=images, objects=after)
 
 
 def _named(whose: str, finding: Finding) -> Finding:

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from plate_release.charts import ImageKeys, Objects, review, validate
+from plate_release.charts import ImageKeys
 from plate_release.desk import Desk
 from plate_release.errors import UsageError
 from plate_release.gitops.ledger import last_good
 from plate_release.gitops.revert import target_of
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.images.policy import judge as judge_tag
-from plate_release.model import Ask, Finding
+from plate_release.model import Ask
 from plate_release.plan import (
     Checks,
     Judge,
@@ -23,7 +23,7 @@ from plate_release.plan import (
     tag_of,
 )
 from plate_release.planner import plan_release, where
-from plate_release.provenance import offered_digest, registry_word
+from plate_release.provenance import ask_registry, offered_digest
 from plate_release.result import ServiceResult
 from plate_release.targets import find_targets, reader, readers
 
@@ -35,7 +35,7 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
     """
     targets = find_targets(desk, [ask.service for ask in asks])
     trees = {target.repository: desk.head(target.repository) for target in targets}
-    judge = _accept if rollback else _judge(desk)
+    judge = _accept if rollback else partial(_judge, desk)
     plan = plan_release(
         list(zip(targets, asks, strict=True)), trees, desk.helm, _checks(desk, judge)
     )
@@ -88,41 +88,33 @@ def _last_good(desk: Desk, target: Target) -> Ask:
 
 
 def _checks(desk: Desk, judge: Judge) -> Checks:
-    return Checks(
-        judge, _look, partial(readers, desk), partial(reader, desk), desk.config.release.strict_lint
-    )
+    strict = desk.config.release.strict_lint
+    return Checks(judge, partial(readers, desk), partial(reader, desk), strict)
 
 
 def _accept(_target: Target, _keys: ImageKeys, ask: Ask) -> Judged:
     return Judged(ask)
 
 
-def _judge(desk: Desk) -> Judge:
-    def judge(target: Target, keys: ImageKeys, ask: Ask) -> Judged:
-        before, pinned = tag_of(keys.values[keys.main]), keys.image.digest
-        if ask.tag == before and ask.digest in (None, pinned):
-            return Judged(replace(ask, digest=pinned))
-        policy = desk.config.service(target.service).tags
-        if desk.options.allow_downgrade:
-            policy = policy.model_copy(update={"allow_downgrade": True})
-        findings = judge_tag(
-            before,
-            ask,
-            policy,
-            production=desk.config.is_production,
-            offer=lambda: offered_digest(desk, keys, ask),
-        )
-        word = registry_word(desk, keys, ask)
-        if word.found and pinned and not ask.digest:
-            # A chart that pins digests goes on doing so.
-            ask = replace(ask, digest=word.found.digest)
-        return Judged(ask, (*findings, *word.findings), word.found)
-
-    return judge
-
-
-def _look(objects: Objects, kube_version: str) -> tuple[Finding, ...]:
-    return (*review(objects, kube_version), *validate(objects, kube_version))
+def _judge(desk: Desk, target: Target, keys: ImageKeys, ask: Ask) -> Judged:
+    before, pinned = tag_of(keys.values[keys.main]), keys.image.digest
+    if ask.tag == before and ask.digest in (None, pinned):
+        return Judged(replace(ask, digest=pinned))
+    policy = desk.config.service(target.service).tags
+    if desk.options.allow_downgrade:
+        policy = policy.model_copy(update={"allow_downgrade": True})
+    findings = judge_tag(
+        before,
+        ask,
+        policy,
+        production=desk.config.is_production,
+        offer=partial(offered_digest, desk, keys, ask),
+    )
+    answer = ask_registry(desk, keys, ask)
+    if answer.found and pinned and not ask.digest:
+        # A chart that pins digests goes on doing so.
+        ask = replace(ask, digest=answer.found.digest)
+    return Judged(ask, (*findings, *answer.findings), answer.found)
 
 
 def tell_services(desk: Desk, services: Iterable[ServicePlan]) -> None:
@@ -152,7 +144,7 @@ def _tell(desk: Desk, plan: Plan) -> None:
         edits=tuple(dict.fromkeys(edit for one in plan.services for edit in one.edits)),
         diff=plan.difference,
     )
-    desk.journal.observer.difference(desk.journal.result.diff)
+    desk.journal.observer.difference(plan.difference)
     for service in everyone:
         shift = f"{service.before} -> {service.after}" if service.edits else "nothing to change"
         desk.journal.event(f"planned {service.target.service}: {shift} ({service.file})")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from plate_release.argocd.failures import CallFailed
 from plate_release.argocd.status import Node, ResourceTree
@@ -13,7 +14,7 @@ from plate_release.desk import Desk
 from plate_release.errors import ClusterUnavailable, PlanRefused, TagRefused
 from plate_release.images.reference import is_repository
 from plate_release.images.registry import ImageMissing, RegistryUnavailable
-from plate_release.model import Ask, Finding, FoundImage, Image
+from plate_release.model import Ask, Check, Finding, FoundImage, Image
 from plate_release.plan import ServicePlan
 from plate_release.targets import app_ref
 
@@ -24,28 +25,28 @@ _MOST_PODS = 5
 class WrongPlatform(TagRefused):
     """The image does not run on the nodes."""
 
-    code = "image-platform"
+    code = Check.IMAGE_PLATFORM
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class RegistryAnswer:
     """What the registry says of an image; `found` is None where it was not asked, or not heard."""
 
     found: FoundImage | None = None
     findings: tuple[Finding, ...] = ()
 
 
-def registry_word(desk: Desk, keys: ImageKeys, ask: Ask) -> Word:
+def ask_registry(desk: Desk, keys: ImageKeys, ask: Ask) -> RegistryAnswer:
     """Ask for every image that a key decides, as the image check has it: require, warn, or off.
 
     Raises TagRefused where one is missing or does not run on the platforms of the configuration,
     PlanRefused where that cannot be known and must be, or where the chart asks for what is none.
     """
     if desk.options.image_check == "off":
-        return Word()
+        return RegistryAnswer()
     used = (split_image(container.image).repository for container in keys.containers)
-    words = [_word(desk, Image(one, ask.tag, ask.digest)) for one in dict.fromkeys(used)]
-    return Word(words[0].found, tuple(finding for word in words for finding in word.findings))
+    answers = [_answer(desk, Image(one, ask.tag, ask.digest)) for one in dict.fromkeys(used)]
+    return RegistryAnswer(answers[0].found, tuple(chain(*(one.findings for one in answers))))
 
 
 def offered_digest(desk: Desk, keys: ImageKeys, ask: Ask) -> str | None:
@@ -58,7 +59,7 @@ def offered_digest(desk: Desk, keys: ImageKeys, ask: Ask) -> str | None:
         return None
 
 
-def _word(desk: Desk, image: Image) -> Word:
+def _answer(desk: Desk, image: Image) -> RegistryAnswer:
     if not is_repository(image.repository):
         raise PlanRefused(
             f"The chart asks for the image {image}, which is none.",
@@ -74,10 +75,12 @@ def _word(desk: Desk, image: Image) -> Word:
         raise _wrong(image, found, missing)
     made = f", made {found.created}" if found.created else ""
     on = f" for {', '.join(found.platforms)}" if found.platforms else ""
-    return Word(found, (Finding("info", "image", f"{image} is {found.digest}{on}{made}"), *moved))
+    return RegistryAnswer(
+        found, (Finding("info", Check.IMAGE, f"{image} is {found.digest}{on}{made}"), *moved)
+    )
 
 
-def _unknown(desk: Desk, image: Image, error: RegistryUnavailable) -> Word:
+def _unknown(desk: Desk, image: Image, error: RegistryUnavailable) -> RegistryAnswer:
     if desk.options.image_check == "require":
         raise PlanRefused(
             f"It cannot be checked that {image} exists.",
@@ -85,7 +88,7 @@ def _unknown(desk: Desk, image: Image, error: RegistryUnavailable) -> Word:
             todo="Try again, or pass --image-check warn.",
         ) from error
     text = f"It could not be checked that {image} exists: {error}"
-    return Word(findings=(Finding("warning", "image-unchecked", text),))
+    return RegistryAnswer(findings=(Finding("warning", Check.IMAGE_UNCHECKED, text),))
 
 
 def _moved(desk: Desk, image: Image) -> Iterator[Finding]:
@@ -98,7 +101,7 @@ def _moved(desk: Desk, image: Image) -> Iterator[Finding]:
         tagged = "no container image"
     if tagged != image.digest:
         text = f"{image.repository}:{image.tag} is {tagged}, and {image.digest} will run."
-        yield Finding("warning", "tag-digest", text)
+        yield Finding("warning", Check.TAG_DIGEST, text)
 
 
 def must_run_on(desk: Desk, service: ServicePlan, tree: ResourceTree | None) -> None:
@@ -114,7 +117,7 @@ def must_run_on(desk: Desk, service: ServicePlan, tree: ResourceTree | None) -> 
         raise _wrong(service.images[0], service.found, unfit)
     if unfit:
         text = f"{service.images[0]} does not run on {', '.join(unfit)}, as some nodes are."
-        desk.reviewed([Finding("warning", "image-platform", text)])
+        desk.reviewed([Finding("warning", Check.IMAGE_PLATFORM, text)])
 
 
 def runs_on(found: FoundImage, wanted: str) -> bool:
@@ -154,7 +157,7 @@ def strangers(
                 f"{pod} runs {digest}, and {image} was {found.digest} when this was planned:"
                 " the tag was moved, or the node had an older image of that name."
             )
-            yield Finding("warning", "image-digest", text)
+            yield Finding("warning", Check.IMAGE_DIGEST, text)
 
 
 def _running(desk: Desk, service: ServicePlan) -> Iterator[tuple[str, str]]:

@@ -195,19 +195,20 @@ def _capabilities(desk: Desk, where: Destination) -> Capabilities:
     The configuration says it, else Argo CD, which renders with what it knows, else the cluster.
     """
     if where not in desk.capabilities:
-        desk.capabilities[where] = next(_known(desk, where), UNKNOWN)
+        desk.capabilities[where] = _known(desk, where)
     return desk.capabilities[where]
 
 
-def _known(desk: Desk, where: Destination) -> Iterator[Capabilities]:
+def _known(desk: Desk, where: Destination) -> Capabilities:
     said = desk.config.kubernetes
     if said.version:
-        yield Capabilities.of(said.version, said.api_versions)
+        return Capabilities.of(said.version, said.api_versions)
     with suppress(ReleaseError):
         has_token = desk.argocd_server and desk.world.environ.get("ARGOCD_AUTH_TOKEN")
         info = desk.argocd.cluster(where) if has_token else None
         if info and info.server_version:
-            yield Capabilities.of(info.server_version, info.api_versions)
+            return Capabilities.of(info.server_version, info.api_versions)
     with suppress(ReleaseError):
         if cluster := desk.world.cluster():
-            yield Capabilities.of(*cluster.capabilities())
+            return Capabilities.of(*cluster.capabilities())
+    return UNKNOWN

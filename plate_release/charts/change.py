@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from plate_release.charts.difference import NO_NOISE, Difference, Noise, ObjectId, compare, noise_of
+from plate_release.charts.difference import NO_NOISE, Difference, Noise, compare, noise_of
 from plate_release.charts.key import Wanted
-from plate_release.charts.objects import Objects, Rendered, objects_of
+from plate_release.charts.objects import ObjectId, Objects, Rendered, objects_of
 from plate_release.charts.proof import prove, unexplained
 from plate_release.charts.reading import dotted
 from plate_release.charts.render import OpenChart
-from plate_release.model import Finding
+from plate_release.model import Check, Finding
 
 # How often a chart is rendered to see what differs each time: one random digit of two may be equal.
 _ATTEMPTS = 4
@@ -44,12 +44,10 @@ def proven(
 
 def changed(charts: Sequence[OpenChart], edited: Sequence[OpenChart]) -> Difference:
     """Return what the edited charts change, noise left out. Raises ChartRefused."""
-    touched = [old for old, new in zip(charts, edited, strict=True) if new is not old]
-    before = objects_of(chart.render() for chart in touched)
-    after = objects_of(
-        new.render() for old, new in zip(charts, edited, strict=True) if new is not old
-    )
-    return _compared(touched, before, after, ())[0]
+    pairs = [(old, new) for old, new in zip(charts, edited, strict=True) if new is not old]
+    before = objects_of(old.render() for old, _ in pairs)
+    after = objects_of(new.render() for _, new in pairs)
+    return _compared([old for old, _ in pairs], before, after, ())[0]
 
 
 def _compared(
@@ -76,6 +74,7 @@ def _unstable(noise: Noise) -> Iterator[Finding]:
     keys: dict[ObjectId, list[str]] = {}
     for one, path in sorted(noise, key=str):
         keys.setdefault(one, []).append(dotted(path))
-    for (_, kind, _, name), paths in keys.items():
-        text = f"{kind} {name}: {', '.join(paths)} differs each time that it is rendered."
-        yield Finding("warning", "unstable-rendering", text)
+    for identity, paths in keys.items():
+        name = f"{identity.kind} {identity.name}"
+        text = f"{name}: {', '.join(paths)} differs each time that it is rendered."
+        yield Finding("warning", Check.UNSTABLE_RENDERING, text)

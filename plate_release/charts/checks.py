@@ -20,7 +20,7 @@ from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path, at, dotted, maps
 from plate_release.charts.secrets import is_secret
 from plate_release.charts.workloads import TESTS, containers, split_image
-from plate_release.model import Finding
+from plate_release.model import Check, Finding
 
 _LONG_RUNNING = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Rollout"}
 _TEMPLATE: Path = ("spec", "template")
@@ -31,6 +31,7 @@ _PODS: dict[str, Path] = {
     "Pod": ("spec",),
 }
 _METADATA: tuple[Path, ...] = ((), _TEMPLATE, _JOB, (*_JOB, *_TEMPLATE))
+_TEXTS = {"labels": Check.INVALID_LABEL, "annotations": Check.INVALID_ANNOTATION}
 _PROBES: tuple[Path, ...] = (("readinessProbe",), ("livenessProbe",))
 _SIZES = ("requests", "limits")
 _LABEL = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -158,18 +159,18 @@ def _refusals(one: KubernetesObject, version: str, schemas: Any) -> Iterator[Fin
         # What a schema says of a value quotes it.
         why = f"{where} is not as it must be" if is_secret(one) else f"{where}: {error.message}"
     except schemas.SchemaNotFoundError:
-        if any(f.code == "removed-api" for f in _api(one, version)):
+        if any(f.code == Check.REMOVED_API for f in _api(one, version)):
             return
         why = f"there is no {one.kind} in {one.api_version}"
     else:
         return
     text = f"{one}: {why} (Kubernetes {version}, {one.template})"
-    yield Finding("error", "kubernetes-schema", text)
+    yield Finding("error", Check.KUBERNETES_SCHEMA, text)
 
 
 def _unchecked(why: str) -> Finding:
     text = f"Objects were not checked against the destination's schemas: {why}."
-    return Finding("info", "kubernetes-schema-unknown", text)
+    return Finding("info", Check.KUBERNETES_SCHEMA_UNKNOWN, text)
 
 
 def _mutable_images(objects: Objects) -> Iterator[Finding]:
@@ -177,7 +178,7 @@ def _mutable_images(objects: Objects) -> Iterator[Finding]:
         image = split_image(container.image)
         if not image.digest and image.tag in {None, "latest"}:
             text = f"{container}: {container.image} may be another image tomorrow."
-            yield Finding("warning", "mutable-image", text)
+            yield Finding("warning", Check.MUTABLE_IMAGE, text)
 
 
 def _workload(one: KubernetesObject) -> Iterator[Finding]:
@@ -186,10 +187,10 @@ def _workload(one: KubernetesObject) -> Iterator[Finding]:
     sidecars = [container for container in before if container.get("restartPolicy") == "Always"]
     for container in (*main, *sidecars) if one.kind in _LONG_RUNNING else ():
         if missing := _absent(container, _PROBES):
-            yield _missing("no-probes", one, container, missing)
+            yield _missing(Check.NO_PROBES, one, container, missing)
     for container in (*main, *before):
         if missing := list(_unsized(container)):
-            yield _missing("no-resources", one, container, missing)
+            yield _missing(Check.NO_RESOURCES, one, container, missing)
 
 
 def _unsized(container: Any) -> Iterator[str]:
@@ -200,7 +201,7 @@ def _unsized(container: Any) -> Iterator[str]:
     yield from _absent(container, (("resources", "limits", "memory"),))
 
 
-def _missing(code: str, one: KubernetesObject, container: Any, what: list[str]) -> Finding:
+def _missing(code: Check, one: KubernetesObject, container: Any, what: list[str]) -> Finding:
     who = f"{one}, container {container.get('name')}"
     return Finding("warning", code, f"{who}: no {' and no '.join(what)}.")
 
@@ -213,16 +214,16 @@ def _metadata(one: KubernetesObject) -> Iterator[Finding]:
     """Tell of labels and annotations that the API server does not take: they are texts."""
     claims = maps(at(one.body, ("spec", "volumeClaimTemplates")))
     for holder in (*(at(one.body, path) for path in _METADATA), *claims):
-        for field in ("labels", "annotations"):
+        for field, code in _TEXTS.items():
             found = at(holder, ("metadata", field))
             for key, value in found.items() if isinstance(found, dict) else ():
                 fits = field == "annotations" or _LABEL.fullmatch(str(value))
                 if value is not None and not (isinstance(value, str) and fits):
                     text = f"{one}: the {field[:-1]} {key} cannot be {value!r} ({one.template})."
-                    yield Finding("error", f"invalid-{field[:-1]}", text)
+                    yield Finding("error", code, text)
             if not isinstance(found, dict | None):
                 text = f"{one}: {field} are a map, not {found!r} ({one.template})."
-                yield Finding("error", f"invalid-{field[:-1]}", text)
+                yield Finding("error", code, text)
 
 
 def _api(one: KubernetesObject, kube_version: str) -> Iterator[Finding]:
@@ -234,7 +235,7 @@ def _api(one: KubernetesObject, kube_version: str) -> Iterator[Finding]:
             )
             yield Finding(
                 "error" if gone else "warning",
-                "removed-api" if gone else "deprecated-api",
+                Check.REMOVED_API if gone else Check.DEPRECATED_API,
                 f"{text} ({one.template}).",
             )
 

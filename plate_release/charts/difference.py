@@ -15,12 +15,9 @@ from typing import Any, TypeAlias
 import yaml
 
 from plate_release.charts.noise import quieted
-from plate_release.charts.objects import KubernetesObject, Objects
+from plate_release.charts.objects import KubernetesObject, ObjectId, Objects
 from plate_release.charts.reading import Path, at, dotted, leaves, replaced
 from plate_release.charts.secrets import decoded, hides, masked
-
-ObjectId: TypeAlias = tuple[str, str, str, str]
-"""API group, kind, namespace and name of the object before (after, where there was none)."""
 
 Noise: TypeAlias = Mapping[tuple[ObjectId, Path], tuple[Any, ...]]
 """What else the unchanged charts render in a place that differs each time."""
@@ -55,16 +52,11 @@ class Change:
 class ObjectDifference:
     """One object that changes, appears or goes; `text` is its unified diff."""
 
+    identity: ObjectId
     before: KubernetesObject | None
     after: KubernetesObject | None
     changes: tuple[Change, ...]
     text: str
-
-    @property
-    def identity(self) -> ObjectId:
-        """Which object it is."""
-        one = self.before or self.after
-        return _identity(one) if one else ("", "", "", "")
 
     def __str__(self) -> str:
         return str(self.after or self.before)
@@ -104,8 +96,8 @@ def _pairs(
     """Match objects by name; a new name from the same template is the same object, renamed."""
     gone: dict[ObjectId, deque[KubernetesObject]] = defaultdict(deque)
     for one in before:
-        gone[_identity(one)].append(one)
-    fresh = [(gone[key].popleft() if gone[key := _identity(one)] else None, one) for one in after]
+        gone[one.identity].append(one)
+    fresh = [(gone[key].popleft() if gone[key := one.identity] else None, one) for one in after]
     left = [one for ones in gone.values() for one in ones]
     for old, new in fresh:
         yield old or _renamed(new, left), new
@@ -123,21 +115,21 @@ def _renamed(new: KubernetesObject, left: list[KubernetesObject]) -> KubernetesO
 def _difference(
     before: KubernetesObject | None, after: KubernetesObject | None, noise: Noise
 ) -> ObjectDifference | None:
-    if before and after and before.body == after.body:
+    one = before or after
+    if one is None or (before and after and before.body == after.body):
         return None
     old, new = decoded(before) if before else None, decoded(after) if after else None
     if before and after:
-        new = _quiet(_identity(before), old, new, noise)
-    one = before or after
+        new = _quiet(before.identity, old, new, noise)
     changes = tuple(
-        Change(path, was, becomes, one is not None and _is_hidden(one, path, was, becomes))
+        Change(path, was, becomes, _is_hidden(one, path, was, becomes))
         for path, was, becomes in _changes(old, new, ())
     )
     if not changes:
         return None
     was = masked(before, old, new) if before and old else None
     becomes = masked(after, new, old) if after and new else None
-    return ObjectDifference(before, after, changes, _unified(was, becomes))
+    return ObjectDifference(one.identity, before, after, changes, _unified(was, becomes))
 
 
 def _is_hidden(one: KubernetesObject, path: Path, *sides: Any) -> bool:
@@ -146,7 +138,7 @@ def _is_hidden(one: KubernetesObject, path: Path, *sides: Any) -> bool:
 
 def _quiet(identity: ObjectId, old: Any, new: Any, noise: Noise) -> Any:
     """Put what was there before in the place of what is only noise."""
-    noisy = {path: others for (where, path), others in noise.items() if where == identity and path}
+    noisy = {path: others for (which, path), others in noise.items() if which == identity and path}
     for path, was, becomes in tuple(_changes(old, new, ())) if noisy else ():
         if path in noisy and None not in (was, becomes):
             new = replaced(new, path, quieted(was, becomes, noisy[path]))
@@ -228,10 +220,6 @@ def _dumped(body: Mapping[str, Any] | None) -> list[str]:
         return []
     text = yaml.dump(body, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
     return text.splitlines(keepends=True)
-
-
-def _identity(one: KubernetesObject) -> ObjectId:
-    return one.group, one.kind, one.namespace, one.name
 
 
 def _shortened(before: Any, after: Any) -> Iterator[str]:

@@ -106,14 +106,12 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
     layers = tuple(_layers(helm, roots, tree))
     contents = [roots.resolve(file.path) for file in options.file_parameters]
     dependencies = tuple(dependencies_of(home)) if home else ()
-    ours = home is not None and home.tree is tree
-    folders = folders_of(home, dependencies) if home and ours else None
+    folders = folders_of(home, dependencies) if home and home.tree is tree else None
     return ChartInputs(
         application=manifest.name,
         source=index,
         tree=home.tree if home else tree,
         chart=home.path if home else "",
-        ours=ours,
         remote=None if home else _remote(source),
         layers=layers,
         parameters=(*_parameters(helm, variables), *_file_parameters(helm, contents, tree)),
@@ -183,7 +181,7 @@ def _not_helm(source: Source, reading: _Reading) -> str:
 
 def _layers(helm: PlacedHelm, roots: Roots, ours: Tree) -> Iterator[Layer]:
     if roots.chart:
-        place = Place(roots.chart.tree, f"{roots.chart.path}/values.yaml".lstrip("/"))
+        place = Place(roots.chart.tree, inside(roots.chart.path, "values.yaml"))
         if data := read(place):
             yield _file_layer("chart", place, data, ours)
     options = helm.options

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from plate_release.charts.difference import Difference, ObjectDifference
 from plate_release.charts.objects import KubernetesObject
 from plate_release.charts.reading import Path, at, dotted
-from plate_release.model import Finding, Level
+from plate_release.model import Check, Finding, Level
 
 _BINDING = (("roleRef",),)
 _DATA = (("data",), ("binaryData",), ("stringData",))
@@ -59,7 +59,7 @@ def _fixed(one: ObjectDifference, after: KubernetesObject) -> Iterator[Finding]:
             # A Job that has run may be gone by then.
             level: Level = "warning" if after.kind == "Job" else "error"
             text = f"{after}: {dotted(field)} changes, which Kubernetes does not allow"
-            yield Finding(level, "immutable-field", f"{text} while the object is there.")
+            yield Finding(level, Check.IMMUTABLE_FIELD, f"{text} while the object is there.")
 
 
 def _is_replaced(after: KubernetesObject) -> bool:

@@ -109,16 +109,15 @@ class ChartInputs:
     """All that decides what is rendered.
 
     `source` is the index of the chart's source in the Application. `chart` is the chart's folder in
-    `tree`, or `remote` what to fetch instead; `ours` where that is the repository that we release
-    to. `layers` and `parameters` are in Helm's order, the last wins. `folders` and `files` are of
-    our repository: what the chart is made of, if it stands there, and all that this was read from.
+    `tree`, or `remote` what to fetch instead. `layers` and `parameters` are in Helm's order, the
+    last wins. `folders` and `files` are of our repository: what the chart is made of, if it stands
+    there, and all that this was read from.
     """
 
     application: str
     source: int
     tree: Tree = field(repr=False)
     chart: str
-    ours: bool
     remote: RemoteChart | None
     layers: tuple[Layer, ...]
     parameters: tuple[Parameter, ...]

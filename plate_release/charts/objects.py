@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
@@ -31,6 +31,15 @@ _SOURCE = re.compile(r"# Source: ([^\n]+)\n")
 _BEFORE = {"PreSync", "pre-install", "pre-upgrade", "crd-install"}
 
 
+class ObjectId(NamedTuple):
+    """What an object goes by in a cluster, whatever the version of its API."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class KubernetesObject:
     """One rendered object.
@@ -46,6 +55,11 @@ class KubernetesObject:
     template: str
     body: dict[str, Any] = field(repr=False, compare=False)
     source: int = 0
+
+    @property
+    def identity(self) -> ObjectId:
+        """Which object it is."""
+        return ObjectId(self.group, self.kind, self.namespace, self.name)
 
     @property
     def group(self) -> str:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from plate_release.application import ApplicationSpec, HelmOptions, Source
 from plate_release.charts.discover import Manifest, told
 from plate_release.charts.reading import Path, at, documents
-from plate_release.charts.valuefiles import Place
+from plate_release.charts.valuefiles import Place, inside
 from plate_release.errors import ChartRefused
 
 
@@ -71,7 +71,7 @@ def placed(manifest: Manifest, source: Source, path: Path, home: Place | None) -
     if home is None:
         return PlacedHelm(options, origin, {})
     files = (".argocd-source.yaml", f".argocd-source-{manifest.name}.yaml")
-    names = [f"{home.path}/{file}".lstrip("/") for file in files]
+    names = [inside(home.path, file) for file in files]
     wire: Any = options.model_dump(by_alias=True)
     origins: dict[str, Written] = {}
     read = home.tree.read_many(names)

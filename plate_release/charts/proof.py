@@ -12,7 +12,7 @@ from plate_release.charts.key import Wanted
 from plate_release.charts.objects import Objects
 from plate_release.charts.workloads import Container, containers, split_image
 from plate_release.errors import NoEffect, PlanRefused
-from plate_release.model import Finding, Image
+from plate_release.model import Check, Finding, Image
 
 _HASH = re.compile(r"[0-9a-f]{16,128}")
 _SHORT_HASH = re.compile(r"[0-9a-f]{6,128}")
@@ -96,18 +96,18 @@ def _findings(before: Objects, after: Objects, wanted: Sequence[Wanted]) -> Iter
         keys, ask = one.keys, one.ask
         if keys.image.digest and not ask.digest:
             text = f"{keys.main}: the pinned digest is removed, since none is known for {ask.tag}."
-            yield Finding("warning", "digest-dropped", text)
+            yield Finding("warning", Check.DIGEST_DROPPED, text)
         ours = {split_image(container.image).repository for container in keys.containers}
         if len(ours) > 1:
             text = f"{keys.main} decides the tag of several images: {', '.join(sorted(ours))}."
-            yield Finding("info", "several-images", text)
+            yield Finding("info", Check.SEVERAL_IMAGES, text)
         all_ours |= ours
     for container in containers(after):
         image = split_image(container.image)
         stays = was.get(container.place) == container.image
         if stays and image.repository in all_ours and not _is_asked(image, wanted):
             text = f"{container} stays at {container.image}."
-            yield Finding("warning", "image-left-behind", text)
+            yield Finding("warning", Check.IMAGE_LEFT_BEHIND, text)
 
 
 def _is_asked_image(change: Change, wanted: Sequence[Wanted]) -> bool:

@@ -20,7 +20,7 @@ from plate_release.charts.objects import Rendered, read_rendered
 from plate_release.charts.secrets import without_secrets
 from plate_release.charts.winner import place_of
 from plate_release.errors import ChartRefused
-from plate_release.model import Finding
+from plate_release.model import Check, Finding
 
 if TYPE_CHECKING:
     import subprocess
@@ -81,7 +81,7 @@ class OpenChart:
             found = [run.plain(text) for text in linted(said, self.inputs.chart)]
             if strict and run.done.returncode:
                 raise self._refused(run, "\n".join(found))
-            return tuple(Finding("warning", "helm-lint", text) for text in found)
+            return tuple(Finding("warning", Check.HELM_LINT, text) for text in found)
 
     @contextmanager
     def _ran(

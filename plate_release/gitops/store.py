@@ -26,10 +26,15 @@ class Store:
 
     def __init__(self, branch: str, private: Private, objects: Objects) -> None:
         self.branch, self.private = branch, private
-        self.findings: tuple[Finding, ...] = ()
+        self._filters = True  # the server sends single files
         self._objects = objects
         self._here: set[str] = set()
         self._fetching = Lock()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is to be known of the server."""
+        return () if self._filters else (_NO_FILTER,)
 
     @property
     def git(self) -> Git:
@@ -55,7 +60,7 @@ class Store:
         wanted = list(dict.fromkeys(oids))
         with self._fetching:
             missing = [oid for oid in wanted if oid not in self._here]
-            if missing and _NO_FILTER not in self.findings:
+            if missing and self._filters:
                 self._fetch_blobs(missing)
             self.keep(missing)
         found = dict(zip(wanted, self._objects.get_many(wanted), strict=True))
@@ -95,11 +100,11 @@ class Store:
         options = [argument for argument in arguments if argument.startswith("--")]
         names = [argument for argument in arguments if not argument.startswith("--")]
         mode = ("-c", "fetch.negotiationAlgorithm=noop") if afresh else ()
-        some = "--no-filter" if self.findings else "--filter=blob:none"
+        some = "--filter=blob:none" if self._filters else "--no-filter"
         fixed = ("fetch", "--no-write-fetch-head", "--no-auto-gc", some)
         remarks = self.private.ask(*mode, *fixed, *options, "origin", *names, stdin=stdin)
         if "filtering not recognized" in remarks:
-            self.findings = (_NO_FILTER,)
+            self._filters = False
 
     def _fetch_blobs(self, oids: list[str]) -> None:
         names = "".join(f"{oid}\n" for oid in oids).encode()
@@ -109,7 +114,7 @@ class Store:
             if "unadvertised object" not in failed.complaint:
                 self.fail(failed)
             # Without protocol 2 (a proxy may drop it) objects cannot be asked for by name.
-            self.findings = (_NO_FILTER,)
+            self._filters = False
             self.fetch(
                 "--depth=1", f"refs/heads/{self.branch}", f"{LEDGER}*:{LEDGER_HERE}*", afresh=True
             )

@@ -67,11 +67,11 @@ class Access:
 
     where: Location
     login: Login | None
-    verify: str | bool = True
+    verify: str | bool
     _session: requests.Session = field(init=False, repr=False)
     _origins: list[str] = field(init=False)
-    _authorization: str | None = field(default=None, repr=False)
-    _sent: bool = field(default=False)  # whether the login was used
+    _authorization: str | None = field(default=None, init=False, repr=False)
+    _sent: bool = field(default=False, init=False)  # whether the login was used
 
     def __post_init__(self) -> None:
         host = _HUB_AT if self.where.host == DOCKER_HUB else self.where.host

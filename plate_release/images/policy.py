@@ -8,7 +8,7 @@ from pydantic import AfterValidator, model_validator
 
 from plate_release.errors import TagRefused
 from plate_release.images.versions import TagVersion, calver, likely, semver
-from plate_release.model import Ask, Finding
+from plate_release.model import Ask, Check, Finding
 from plate_release.section import Section
 
 _MOVED = re.compile(
@@ -76,7 +76,7 @@ def judge(
         return ()
     message = f"{ask.service}: the tag {ask.tag} can mean another image tomorrow"
     if not production:
-        return (Finding("warning", "mutable-tag", message),)
+        return (Finding("warning", Check.MUTABLE_TAG, message),)
     why = "What was verified must be what runs after the next restart."
     todo = f"Release a version, or the digest: {ask.service}={ask.tag}@{offer() or 'sha256:...'}"
     raise TagRefused(message, why=why, todo=todo)
@@ -121,7 +121,7 @@ def _compared(
         if new and (not before or is_mutable(before)):
             return early
         message = f"{ask.service}: {unread} is no version, so its order is not checked"
-        return (*early, Finding("info", "tag-not-compared", message))
+        return (*early, Finding("info", Check.TAG_NOT_COMPARED, message))
     if new.order < old.order and not policy.allow_downgrade:
         todo = "Release a newer tag, use `plate-release rollback`, or pass --allow-downgrade."
         what = f"{ask.service}: {ask.tag} is older than {before}"
@@ -136,7 +136,7 @@ def _prerelease(ask: Ask, policy: TagPolicy) -> tuple[Finding, ...]:
     if policy.prereleases == "allow":
         return ()
     message = f"{ask.service}: {ask.tag} is a prerelease"
-    return (Finding("warning", "prerelease", message),)
+    return (Finding("warning", Check.PRERELEASE, message),)
 
 
 def _refused(ask: Ask, reason: str) -> TagRefused:

@@ -5,7 +5,6 @@ schema 2.
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -68,7 +67,7 @@ class Registry:
     called while an answer is awaited, and may raise.
     """
 
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    environ: Mapping[str, str] = field(repr=False)
     logins: Mapping[str, Login] = field(default_factory=dict, repr=False)
     check: Callable[[], None] = lambda: None
 

@@ -11,13 +11,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from plate_release.errors import ExitCode
 from plate_release.model import Finding, Outcome
 from plate_release.report.rows import HEADS, rows
 from plate_release.report.stream import console as stream_console
 from plate_release.report.untrusted import terminal
 from plate_release.result import Moment, Result
 
-_GOOD = {Outcome.RELEASED, Outcome.PLANNED, Outcome.UNCHANGED, Outcome.UNWATCHED}
 _COLOUR = {"error": "red", "warning": "yellow", "info": "cyan"}
 # What is longer is cut, unless asked for whole with -v: lines where there is no screen to fill, and
 # characters of a line.
@@ -92,7 +92,7 @@ def show(result: Result, console: Console, *, quiet: bool = False) -> None:
     """Print the end of a run: findings, edits, a table and one line; the last alone if `quiet`."""
     if not quiet:
         _show_whole(result, console)
-    style = "bold green" if result.outcome in _GOOD else "bold red"
+    style = "bold green" if result.exit_code is ExitCode.RELEASED else "bold red"
     console.print(text(headline(result), style))
 
 

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from plate_release.argocd.replay import Replayed
 from plate_release.gitops.entry import Recorded
 from plate_release.inspect import History, Preflight, ServiceStatus
+from plate_release.model import Outcome
 from plate_release.result import Result, ServiceResult, Watched
 from plate_release.settle import Settled
 
 
-def report(result: Result, *, plan: bool = False) -> dict[str, Any]:
-    """Return the report's object; `plan` adds the edits and the rendered difference."""
+def report(result: Result) -> dict[str, Any]:
+    """Return the report's object; that of a plan has the edits and the rendered difference too."""
     several = len({service.repository for service in result.services}) > 1
     body: dict[str, Any] = {
         "schema": "plate-release/report/v1",
@@ -27,7 +29,7 @@ def report(result: Result, *, plan: bool = False) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in result.findings],
         "timeline": [asdict(moment) for moment in result.timeline],
     }
-    if plan:
+    if result.outcome in {Outcome.PLANNED, Outcome.UNCHANGED}:
         body["edits"] = [
             {"file": e.file, "line": e.line, "before": e.before, "after": e.after}
             for e in result.edits
@@ -100,6 +102,32 @@ def settled(done: Sequence[Settled]) -> dict[str, Any]:
     """Return the object of `settle`."""
     found = [{"commit": c, "outcome": one.outcome.value} for one in done for c in one.commits]
     return {"settled": found}
+
+
+def replayed(found: Replayed) -> str:
+    """Return one recording's verdict as a line."""
+    verdict, revert = found.verdict, found.revert
+    return json.dumps(
+        {
+            "file": found.file,
+            "verdict": verdict.judgement if verdict else None,
+            "reason": found.reason,
+            "t": _second(verdict.at if verdict else None),
+            "live_since": _second(verdict.live_since if verdict else None),
+            "commit": found.commit,
+            "revert": {
+                "verdict": revert.judgement,
+                "reason": revert.reason,
+                "t": _second(revert.at),
+            }
+            if revert
+            else None,
+        }
+    )
+
+
+def _second(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def dump(body: dict[str, Any]) -> str:

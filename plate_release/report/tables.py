@@ -1,21 +1,16 @@
 """Tables for the commands that only look, and the replay's line."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from plate_release.argocd.replay import Replayed
 from plate_release.gitops.dora import Dora, Figure
 from plate_release.inspect import History, Preflight, ServiceStatus
 from plate_release.report.console import finding_line, table, text
 from plate_release.settle import Settled
-
-if TYPE_CHECKING:
-    from plate_release.argocd.events import Verdict
-    from plate_release.argocd.replay import Replayed
 
 
 def status(services: Sequence[ServiceStatus]) -> RenderableType:
@@ -53,46 +48,17 @@ def settled(done: Sequence[Settled]) -> RenderableType:
     return Group(*lines) if lines else Text("nothing is unsettled")
 
 
-def replayed(found: "Replayed") -> Text:
-    """Return one recording's verdict as a line."""
-    body = _replayed(found)
-    revert = f"; revert {body['revert']['verdict']}" if body["revert"] else ""
-    return text(f"{body['file']}: {body['verdict']} at {body['t']} s: {body['reason']}{revert}")
-
-
-def replayed_line(found: "Replayed") -> str:
-    """Return one recording's verdict as a line of JSON."""
-    return json.dumps(_replayed(found))
-
-
-def _replayed(found: "Replayed") -> dict[str, Any]:
-    verdict = found.verdict
-    return {
-        "file": found.file,
-        "verdict": verdict.judgement.value if verdict else None,
-        "reason": found.reason,
-        "t": _second(verdict.at if verdict else None),
-        "live_since": _second(verdict.live_since if verdict else None),
-        "commit": found.commit,
-        "revert": _revert(found.revert) if found.revert else None,
-    }
-
-
-def _revert(verdict: "Verdict") -> dict[str, Any]:
-    return {
-        "verdict": verdict.judgement.value,
-        "reason": verdict.reason,
-        "t": _second(verdict.at),
-    }
-
-
-def _second(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
-
-
 def _figures(dora: Dora) -> Iterator[str]:
     for field in fields(dora):
         figure = getattr(dora, field.name)
         if isinstance(figure, Figure):
             value = "unknown" if figure.value is None else f"{figure.value:.3g} {figure.unit}"
             yield f"{field.name.replace('_', ' ')}: {value} ({figure.definition})"
+
+
+def replayed(found: Replayed) -> Text:
+    """Return one recording's verdict as a line."""
+    verdict, revert = found.verdict, found.revert
+    judged = f"{verdict.judgement} at {verdict.at:g} s" if verdict else "no verdict"
+    behind = f"; revert {revert.judgement}" if revert else ""
+    return text(f"{found.file}: {judged}: {found.reason}{behind}")

@@ -76,7 +76,7 @@ def shown(result: Result) -> str:
 
 
 def test_the_json_has_the_documented_shape() -> None:
-    body = json.loads(dump(report(RELEASED, plan=False)))
+    body = json.loads(dump(report(RELEASED)))
     assert set(body) == {
         "schema",
         "outcome",
@@ -102,20 +102,20 @@ def test_several_repositories_stand_at_each_service() -> None:
     result = Result(
         Outcome.RELEASED, ExitCode.RELEASED, "prod", services=(*RELEASED.services, other)
     )
-    commits = [one["commit"] for one in report(result, plan=False)["services"]]
+    commits = [one["commit"] for one in report(result)["services"]]
     assert commits == ["b" * 40, "d" * 40]
 
 
 def test_a_plan_has_its_edits_and_its_difference() -> None:
     edit = Edit("v.yaml", "tag", 4, "1.4.2", "1.5.0")
     result = Result(Outcome.PLANNED, ExitCode.RELEASED, "prod", edits=(edit,), diff="+x")
-    body = report(result, plan=True)
+    body = report(result)
     assert body["edits"] == [{"file": "v.yaml", "line": 4, "before": "1.4.2", "after": "1.5.0"}]
     assert body["diff"] == "+x"
 
 
 def test_both_verdicts_of_a_rollback_are_told() -> None:
-    (one,) = report(BACK, plan=False)["services"]
+    (one,) = report(BACK)["services"]
     assert (one["verdict"], one["revert"]["verdict"]) == ("failed", "live")
     text = shown(BACK)
     assert "rolled back" in text
@@ -125,7 +125,7 @@ def test_both_verdicts_of_a_rollback_are_told() -> None:
 def test_a_revert_tells_the_tag_that_it_went_to() -> None:
     journal = Journal(SystemClock(Stop()), Silent(), RELEASED)
     journal.committed("c" * 40, {"plate-api": "1.4.0"}, revert=True)
-    (one,) = report(journal.result, plan=False)["services"]
+    (one,) = report(journal.result)["services"]
     assert (one["before"], one["revert"]["tag"], one["revert"]["verdict"]) == (
         "1.4.2",
         "1.4.0",
@@ -137,7 +137,7 @@ def test_a_revert_tells_the_tag_that_it_went_to() -> None:
 
 
 def test_the_json_has_what_was_said_as_it_was() -> None:
-    (one,) = json.loads(dump(report(BACK, plan=False)))["services"]
+    (one,) = json.loads(dump(report(BACK)))["services"]
     assert one["reason"] == EVIL
 
 
