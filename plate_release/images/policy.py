@@ -13,9 +13,10 @@ from plate_release.section import Section
 
 _MOVED = re.compile(
     "latest|main|master|trunk|head|mainline|dev|devel|develop|development|edge|nightly|canary"
-    "|rolling|snapshot|unstable|testing|test|stable|lts|current|release|next|beta|alpha|preview"
+    "|rolling|daily|weekly|snapshot|unstable|testing|test|stable|lts|current|release|next|beta|alpha|preview"
     "|prod|production|preprod|staging"
 )
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _MATCH_SECONDS = 1.0
 
 
@@ -23,7 +24,8 @@ def is_mutable(tag: str) -> bool:
     """Whether it is a name that is moved from image to image: `latest`, `main`, `stable-alpine`."""
     words = re.split(r"[._-]", tag.lower())
     named = _MOVED.fullmatch(words[0]) and not re.search(r"\d", tag)
-    return "latest" in words or bool(named)
+    commit = any(_COMMIT.fullmatch(word) for word in words[1:])
+    return "latest" in words or bool(named and not commit)
 
 
 def _compiles(pattern: str | None) -> str | None:
@@ -70,6 +72,8 @@ def judge(
     """
     if before == ask.tag:
         return ()
+    if policy.pattern is not None and not _matches(policy.pattern, ask):
+        raise _refused(ask, f"does not match the pattern {policy.pattern}")
     if not is_mutable(ask.tag):
         return _ordered(before, ask, policy)
     if ask.digest:
@@ -84,11 +88,10 @@ def judge(
 
 def _ordered(before: str, ask: Ask, policy: TagPolicy) -> tuple[Finding, ...]:
     match policy.policy:
-        case "any":
-            return ()
-        case "pattern":
-            if not _matches(policy.pattern or "", ask):
-                raise _refused(ask, f"does not match the pattern {policy.pattern}")
+        case "any" | "pattern":
+            new = likely(ask.tag)
+            if new and new.prerelease and policy.prereleases == "refuse":
+                raise _refused(ask, "is a prerelease")
             return ()
         case "calver":
             return _compared(before, ask, policy, calver)
@@ -122,7 +125,7 @@ def _compared(
             return early
         message = f"{ask.service}: {unread} is no version, so its order is not checked"
         return (*early, Finding("info", Check.TAG_NOT_COMPARED, message))
-    if new.order < old.order and not policy.allow_downgrade:
+    if new.is_older(old) and not policy.allow_downgrade:
         todo = "Release a newer tag, use `plate-release rollback`, or pass --allow-downgrade."
         what = f"{ask.service}: {ask.tag} is older than {before}"
         raise TagRefused(what, why="A downgrade is not allowed.", todo=todo)

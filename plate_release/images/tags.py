@@ -23,9 +23,9 @@ def _versions(wanted: str, tags: list[str]) -> Iterator[str]:
     if target is None:
         return
     read = ((version, tag) for tag in tags if (version := semver(tag)))
-    order = sorted(((version.order, tag) for version, tag in read), key=lambda pair: pair[0])
-    place = bisect_left(order, target.order, key=lambda pair: pair[0])
-    while place < len(order) and order[place][0] == target.order:
+    order = sorted(((version.release, tag) for version, tag in read), key=lambda pair: pair[0])
+    place = bisect_left(order, target.release, key=lambda pair: pair[0])
+    while place < len(order) and order[place][0] == target.release:
         yield order.pop(place)[1]
     yield from (tag for _, tag in reversed(order[max(0, place - _BESIDE) : place]))
     yield from (tag for _, tag in order[place : place + _BESIDE])

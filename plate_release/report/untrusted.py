@@ -28,7 +28,8 @@ def markdown(text: str) -> str:
 
     No markup, HTML, link, image or mention comes of it. Lines are joined by `<br>`.
     """
-    lines = (_MARKUP.sub(_entity, line.strip()) for line in terminal(text).split("\n"))
+    # A `<br>` that stands alone on a line would be a block.
+    lines = (_MARKUP.sub(_entity, line.strip()) for line in terminal(text).strip().split("\n"))
     return "<br>".join(lines)
 
 
