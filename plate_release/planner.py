@@ -43,6 +43,7 @@ from plate_release.plan import (
 )
 
 Charts = tuple[OpenChart, ...]
+Identity = tuple[str, str]
 
 _SHOWN = 5  # changes of an Application that is not released
 
@@ -59,7 +60,7 @@ def plan_release(
     an edited file. They are planned side by side. Raises PlanRefused, of the kind that says why,
     and PreflightRefused for a helm that is too old.
     """
-    targets = {target.application: target for target, _ in asked}
+    targets = {target.manifest.identity: target for target, _ in asked}
     _bring(targets.values(), trees)
     with (
         ExitStack() as stack,
@@ -70,13 +71,15 @@ def plan_release(
         applications = dict(zip(targets, pool.map(_Application.of, charts), strict=True))
 
         def draft(pair: tuple[Target, Ask]) -> _Draft:
-            return applications[pair[0].application].draft(*pair, checks.judge)
+            return applications[pair[0].manifest.identity].draft(*pair, checks.judge)
 
         drafts, files = _with_edits(list(pool.map(draft, asked)), trees)
 
-        def effect(name: str) -> ChartChange:
+        def effect(name: Identity) -> ChartChange:
             wanted = [
-                one.wanted for one in drafts if one.target.application == name and one.plan.edits
+                one.wanted
+                for one in drafts
+                if one.target.manifest.identity == name and one.plan.edits
             ]
             changed_files = files[targets[name].repository]
             return applications[name].effect(wanted, changed_files, checks, lints)
@@ -143,7 +146,7 @@ class _Application:
 
     def keys(self, target: Target, *, digest: bool = False) -> ImageKeys:
         key, file = target.tag_key, target.values_file
-        return image_keys(self.charts, self.before, key, file, digest_wanted=digest)
+        return image_keys(self.charts, self.before, target.service, key, file, digest_wanted=digest)
 
     def now(self, target: Target, keys: ImageKeys) -> ServicePlan:
         images = _images(container.image for container in keys.containers)
@@ -208,7 +211,7 @@ def _reviewed(charts: Iterable[OpenChart], after: Objects) -> Iterator[Finding]:
 
 def _shared(
     checks: Checks,
-    released: Collection[str],
+    released: Collection[Identity],
     trees: Mapping[Repository, RepositoryTree],
     helm: Helm,
     files: Mapping[Repository, Mapping[str, bytes]],
@@ -218,7 +221,7 @@ def _shared(
     with ThreadPoolExecutor(max_workers=4) as pool:
         for repository, edited in files.items():
             for manifest in checks.readers(repository, edited) if edited else ():
-                if manifest.name in released:
+                if manifest.identity in released:
                     continue
                 try:
                     target = checks.reader(repository, manifest)
@@ -279,18 +282,19 @@ def _with_edits(
 
 def _plan(
     drafts: Sequence[_Draft],
-    effects: Mapping[str, ChartChange],
+    effects: Mapping[Identity, ChartChange],
     trees: Mapping[Repository, RepositoryTree],
     others: Iterable[Finding],
 ) -> Plan:
     edited = [one for one in drafts if one.plan.edits]
-    changing = [_planned(one, effects[one.target.application].after) for one in edited]
+    changing = [_planned(one, effects[one.target.manifest.identity].after) for one in edited]
     found = [
         *((one.target.service, one.findings) for one in edited),
-        *((name, one.findings) for name, one in effects.items()),
+        *((name, one.findings) for (_, name), one in effects.items()),
     ]
     named = [_named(whose, f) if len(drafts) > 1 else f for whose, fs in found for f in fs]
-    texts = {name: one.difference.text for name, one in effects.items() if one.difference.objects}
+    texts = [(name, one.difference.text) for (_, name), one in effects.items()]
+    texts = [(name, text) for name, text in texts if text]
     return Plan(
         parts=tuple(
             RepositoryPlan(repository, tree, services)
@@ -299,7 +303,7 @@ def _plan(
         ),
         unchanged=tuple(one.plan for one in drafts if not one.plan.edits),
         difference="".join(
-            f"diff {name}\n{text}" if len(texts) > 1 else text for name, text in texts.items()
+            f"diff {name}\n{text}" if len(texts) > 1 else text for name, text in texts
         ),
         findings=(*named, *others),
     )

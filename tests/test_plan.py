@@ -182,6 +182,75 @@ def test_two_links_to_one_file_are_one_file(repository: Repository) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("values", "prod", "image"),
+    [
+        ("tag: 1.4.2\n", "redis: {tag: 7.2.0}\n", "api:{{ .Values.tag }}"),
+        ("", "redis: {tag: 7.2.0}\n", "api:1.4.2"),
+        ("", "redis: {tag: 7.2.0}\n", "api:{{ .Values.sub.tag }}"),
+    ],
+)
+def test_the_tag_of_another_image_is_not_the_service_s(
+    repository: Repository, values: str, prod: str, image: str
+) -> None:
+    repository.service("api", "values-prod.yaml")
+    pods = (
+        "containers: [{name: main, image: 'registry.example/IMAGE'},\n"
+        "  {name: redis, image: 'docker.io/library/redis:{{ .Values.redis.tag }}'}]"
+    )
+    deployment = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: release}\n"
+        f"spec: {{template: {{spec: {{{pods.replace('IMAGE', image)}}}}}}}\n"
+    )
+    repository.write(
+        {
+            "charts/api/values.yaml": values,
+            "charts/api/values-prod.yaml": prod,
+            "charts/api/templates/api.yaml": deployment,
+            "charts/api/charts/sub/Chart.yaml": CHART.replace("shop", "sub"),
+            "charts/api/charts/sub/values.yaml": "tag: 1.4.2\n",
+        }
+    )
+    status, report = repository.plan("api=8.0.0")
+    assert status == 3
+    (message,) = [one["message"] for one in report["findings"] if one["level"] == "error"]
+    assert "redis.tag holds the tag of" in message
+    assert "Deployment release, container main: registry.example/api:1.4.2" in message
+    repository.write({"environments/prod.yaml": "services: {api: {tag-key: redis.tag}}\n"})
+    assert repository.plan("api=8.0.0")[0] == 0
+
+
+def test_two_applications_of_one_name_are_two(repository: Repository) -> None:
+    repository.service("api", "values-prod.yaml")
+    repository.service("b", "../api/values-prod.yaml, values-prod.yaml", tag=".Values.b")
+    text = (repository.root / "environments" / "b.yaml").read_text()
+    other = text.replace("{name: b-prod, namespace: argocd}", "{name: api-prod, namespace: team-b}")
+    configured = (
+        "services:\n"
+        "  api: {application: api-prod, application-namespace: argocd}\n"
+        "  b: {application: api-prod, application-namespace: team-b}\n"
+    )
+    repository.write(
+        {
+            "charts/api/values-prod.yaml": "tag: 1.4.2\n",
+            "charts/b/values-prod.yaml": "b: 2.0.0\n",
+            "environments/b.yaml": other,
+            "environments/prod.yaml": configured,
+        }
+    )
+    status, report = repository.plan("api=1.5.0", "b=2.1.0")
+    assert status == 0, report
+    assert [(one["file"], one["after"]) for one in report["edits"]] == [
+        ("charts/api/values-prod.yaml", "1.5.0"),
+        ("charts/b/values-prod.yaml", "2.1.0"),
+    ]
+    uses = DEPLOYMENT.format(name="b", image="b", tag=".Values.tag")
+    repository.write({"charts/b/templates/b.yaml": uses})
+    status, report = repository.plan("api=1.5.0")
+    assert status == 3
+    assert found(report, "shared-values")
+
+
 def test_a_glob_finds_the_values_behind_a_link(repository: Repository) -> None:
     repository.service("api", "'conf/*.yaml'", tag=".Values.tag")
     repository.write({"shared/prod.yaml": "tag: 1.4.2\n"})

@@ -269,7 +269,8 @@ def _set_by_someone(
         Candidate(search, path, users, winner(search.chart.inputs, search.key(path)))
         for path, users in claims.items()
     ]
-    return [one for one in found if one.setter] or found
+    set_by_someone = set(chain(*(one.affixes for one in found if one.setter)))
+    return [one for one in found if one.setter or not set_by_someone.issuperset(one.affixes)]
 
 
 def _users(search: Search, value: Any) -> tuple[Container, ...]:

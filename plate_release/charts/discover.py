@@ -37,6 +37,11 @@ class Manifest:
         return self.application.name
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """The Application's namespace, empty where none is said, and its name."""
+        return self.application.metadata.namespace, self.name
+
+    @property
     def place(self) -> str:
         """What a message calls it."""
         return self.file or f"the live Application {self.name}"

@@ -17,7 +17,7 @@ from plate_release.charts.candidates import (
     role,
     tag_candidates,
 )
-from plate_release.charts.inputs import Layer
+from plate_release.charts.inputs import Layer, Parameter
 from plate_release.charts.objects import Rendered
 from plate_release.charts.reading import at
 from plate_release.charts.render import OpenChart
@@ -76,22 +76,26 @@ class Wanted:
 def image_keys(
     charts: Sequence[OpenChart],
     before: Sequence[Rendered],
+    service: str,
     tag_key: Key | None = None,
     values_file: str | None = None,
     *,
     digest_wanted: bool,
 ) -> ImageKeys:
-    """Find the keys that hold the image, in any chart of an Application.
+    """Find the keys that hold a service's image, in any chart of an Application.
 
     `tag_key`, where configured, names the tag's, `values_file` the file that it stands in. Where a
-    digest is wanted, a key that is empty now may hold it. Raises
-    PlanRefused where none or several fit, NoEffect where the Application overrides them.
+    digest is wanted, a key that is empty now may hold it. Raises PlanRefused where none or several
+    fit, or the only one is another image's, NoEffect where the Application overrides them.
     """
     if values_file:
         _refuse_unread(charts, values_file)
     document = tag_key.document if tag_key else None
     searches = [Search.of(*pair, document) for pair in zip(charts, before, strict=True)]
-    tag = _the_one(searches, _candidates(searches, tag_key), values_file)
+    found = _candidates(searches, tag_key)
+    tag = _only(searches, found, values_file)
+    if tag_key is None and values_file is None:
+        _refuse_stranger(tag, found, searches, service)
     layer = editable(tag.search.chart.inputs, tag.path, tag.setter)
     whole = role(tag.value, tag.containers) == "whole"
     main = tag_key or tag.key
@@ -167,13 +171,11 @@ def _merged(found: Iterable[Candidate]) -> list[Candidate]:
     return list(result.values())
 
 
-def _the_one(
-    searches: Sequence[Search], found: list[Candidate], values_file: str | None
-) -> Candidate:
+def _only(searches: Sequence[Search], found: list[Candidate], values_file: str | None) -> Candidate:
     """Choose the only candidate, or the only one that a file of the environment sets."""
     if values_file:
         found = [one for one in found if one.setter and one.setter.goes_by(values_file)]
-    own = [one for one in found if not (isinstance(one.setter, Layer) and one.setter.is_default)]
+    own = [one for one in found if one.setter and not _is_default(one.setter)]
     for choice in (found, own):
         if len(choice) == 1:
             return choice[0]
@@ -191,6 +193,33 @@ def _the_one(
         why="\n".join(images) or "The chart runs no container.",
         todo="Let the chart take the tag from its values, or name the key as `tag-key`.",
     )
+
+
+def _is_default(setter: Layer | Parameter) -> bool:
+    return isinstance(setter, Layer) and setter.is_default
+
+
+def _refuse_stranger(
+    tag: Candidate, found: Sequence[Candidate], searches: Sequence[Search], service: str
+) -> None:
+    """Refuse a sidecar's or a neighbour's tag where another container is the service by name."""
+    everyone = [container for search in searches for container in search.containers]
+    own = [container for container in everyone if _is_of(container, service)]
+    if not own or not set(own).isdisjoint(tag.containers):
+        return
+    others = [one for one in found if not set(own).isdisjoint(one.containers)]
+    raise PlanRefused(
+        f"{tag.key} holds the tag of {tag.containers[0]}, which is not {service} by its name.",
+        why="\n".join([f"{own[0]}: {_told(own[0].image)}", *map(str, found)]),
+        todo=f"Name the key of {service} in the configuration, such as"
+        f" `tag-key: {(others or [tag])[0].key}`.",
+    )
+
+
+def _is_of(container: Container, service: str) -> bool:
+    image = split_image(container.image).repository.rpartition("/")[2]
+    names = {container.name, container.object.name, image}
+    return service in names or image.startswith(f"{service}-")
 
 
 def _told(image: str) -> str:

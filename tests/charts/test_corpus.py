@@ -270,7 +270,7 @@ def planned(
         before = [chart.render() for chart in charts]
         key = Key.parse(tag_key) if tag_key else None
         digest = ask.digest is not None
-        keys = image_keys(charts, before, key, values_file, digest_wanted=digest)
+        keys = image_keys(charts, before, "shop", key, values_file, digest_wanted=digest)
         ask = keys.meant(ask)
         edit = splice(tree.read(keys.file), written(keys, ask), file=keys.file)
         files = {tree.real(keys.file): edit.data}
@@ -443,7 +443,7 @@ def test_a_live_application_has_no_lines(helm: Helm) -> None:
     tree = DirectoryTree(CORPUS / "parameter")
     live = Manifest(shop(tree).application)
     with open_charts(helm, chart_inputs(live, tree)) as charts, pytest.raises(NoEffect) as caught:
-        image_keys(charts, [chart.render() for chart in charts], digest_wanted=False)
+        image_keys(charts, [chart.render() for chart in charts], "shop", digest_wanted=False)
     assert caught.value.what == (
         "the edit has no effect: the live Application shop-prod sets image.tag as a parameter"
     )
