@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
-from plate_release.charts.difference import NO_NOISE, Difference, Noise, compare, noise_of
+from plate_release.charts.difference import QUIET, Difference, Noise, compare
 from plate_release.charts.key import Wanted
 from plate_release.charts.objects import ObjectId, Objects, Rendered, objects_of
 from plate_release.charts.proof import prove, unexplained
 from plate_release.charts.reading import dotted
 from plate_release.charts.render import OpenChart
+from plate_release.charts.secrets import secret_texts
 from plate_release.model import Check, Finding
 
 # How often a chart is rendered to see what differs each time: one random digit of two may be equal.
@@ -32,12 +34,13 @@ def proven(
 ) -> ChartChange:
     """Render the edited charts, and prove that just the images change that are wanted.
 
-    Where more seems to change, the charts are rendered unchanged again: what differs then too
+    Where more seems to change, all are rendered again, unedited and edited: what differs then too
     (random names, the time) is left out. Raises ChartRefused, NoEffect and PlanRefused with the
     reason.
     """
-    old, new = objects_of(before), objects_of(_rendered(charts, before, edited))
-    difference, noise = _compared(charts, old, new, wanted)
+    after = tuple(_rendered(charts, before, edited))
+    difference, noise = _compared(charts, edited, before, after, wanted)
+    old, new = objects_of(before), objects_of(after)
     findings = (*prove(difference, old, new, wanted), *_unstable(noise))
     return ChartChange(difference, new, findings)
 
@@ -45,20 +48,27 @@ def proven(
 def changed(charts: Sequence[OpenChart], edited: Sequence[OpenChart]) -> Difference:
     """Return what the edited charts change, noise left out. Raises ChartRefused."""
     pairs = [(old, new) for old, new in zip(charts, edited, strict=True) if new is not old]
-    before = objects_of(old.render() for old, _ in pairs)
-    after = objects_of(new.render() for _, new in pairs)
-    return _compared([old for old, _ in pairs], before, after, ())[0]
+    touched, then = [old for old, _ in pairs], [new for _, new in pairs]
+    before, after = ([one.render() for one in charts] for charts in (touched, then))
+    return _compared(touched, then, before, after, ())[0]
 
 
 def _compared(
-    charts: Sequence[OpenChart], old: Objects, new: Objects, wanted: Sequence[Wanted]
+    charts: Sequence[OpenChart],
+    edited: Sequence[OpenChart],
+    before: Sequence[Rendered],
+    after: Sequence[Rendered],
+    wanted: Sequence[Wanted],
 ) -> tuple[Difference, Noise]:
-    difference, noise = compare(old, new), NO_NOISE
+    old, new = objects_of(before), objects_of(after)
+    secrets = frozenset(chain(*(secret_texts(one.values) for one in (*before, *after))))
+    difference, noise = compare(old, new, secrets=secrets), QUIET
     for _ in range(_ATTEMPTS):
         if not any(unexplained(difference, wanted)):
             break
-        noise = noise_of(old, objects_of(chart.render() for chart in charts), noise)
-        difference = compare(old, new, noise)
+        again, new_again = (objects_of(one.render() for one in some) for some in (charts, edited))
+        noise = noise.listened((old, again), (new, new_again))
+        difference = compare(old, new, noise, secrets)
     return difference, noise
 
 
@@ -72,7 +82,7 @@ def _rendered(
 
 def _unstable(noise: Noise) -> Iterator[Finding]:
     keys: dict[ObjectId, list[str]] = {}
-    for one, path in sorted(noise, key=str):
+    for one, path in sorted(noise.before, key=str):
         keys.setdefault(one, []).append(dotted(path))
     for identity, paths in keys.items():
         name = f"{identity.kind} {identity.name}"

@@ -7,9 +7,9 @@ removed last.
 import difflib
 import re
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
 import yaml
@@ -17,16 +17,30 @@ import yaml
 from plate_release.charts.noise import quieted
 from plate_release.charts.objects import KubernetesObject, ObjectId, Objects
 from plate_release.charts.reading import Path, at, dotted, leaves, replaced
-from plate_release.charts.secrets import decoded, hides, masked
+from plate_release.charts.secrets import decoded, hides, holds_any, masked
 
-Noise: TypeAlias = Mapping[tuple[ObjectId, Path], tuple[Any, ...]]
-"""What else the unchanged charts render in a place that differs each time."""
-NO_NOISE: Noise = {}
+Heard: TypeAlias = Mapping[tuple[ObjectId, Path], tuple[Any, ...]]
+"""What else is rendered in a place that differs each time."""
 
 _TRAILING = re.compile(" +$", re.MULTILINE)
 _MISSING = object()
 _CONTEXT = 3
 _WIDTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What differs each time, among what charts render before an edit, and after it."""
+
+    before: Heard = field(default_factory=dict)
+    after: Heard = field(default_factory=dict)
+
+    def listened(self, before: tuple[Objects, Objects], after: tuple[Objects, Objects]) -> "Noise":
+        """Return it with what a second rendering adds: both are pairs of the same charts."""
+        return Noise(_heard(self.before, *before), _heard(self.after, *after))
+
+
+QUIET = Noise()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +88,24 @@ class Difference:
         return "".join(one.text for one in self.objects)
 
 
-def compare(before: Objects, after: Objects, noise: Noise = NO_NOISE) -> Difference:
-    """Compare two renderings, without what is only `noise`."""
-    pairs = _pairs(before, after)
-    return Difference(tuple(f for old, new in pairs if (f := _difference(old, new, noise))))
+def compare(
+    before: Objects,
+    after: Objects,
+    noise: Noise = QUIET,
+    secrets: Collection[str] = (),
+) -> Difference:
+    """Compare two renderings, without what is only `noise`; no text shows any of the `secrets`."""
+    differ = (_differ(*pair, noise) for pair in _pairs(before, after))
+    return Difference(tuple(_shown(one, secrets) for one in differ if one))
 
 
-def noise_of(before: Objects, again: Objects, known: Noise) -> Noise:
-    """Return what is known of noise with what another rendering of the same charts adds."""
+def _heard(known: Heard, once: Objects, again: Objects) -> Heard:
     result = dict(known)
-    for one in compare(before, again).objects:
-        for change in one.changes:
-            key = one.identity, change.path
-            result[key] = (*result.get(key, ()), change.after)
+    for pair in _pairs(once, again):
+        if one := _differ(*pair, QUIET):
+            for path, _, other in one.changes:
+                key = one.identity, path
+                result[key] = (*result.get(key, ()), other)
     return result
 
 
@@ -112,37 +131,63 @@ def _renamed(new: KubernetesObject, left: list[KubernetesObject]) -> KubernetesO
     return None
 
 
-def _difference(
+@dataclass(frozen=True, slots=True)
+class _Differs:
+    """An object that is not the same after the edit; what both sides say, and where they part."""
+
+    before: KubernetesObject | None
+    after: KubernetesObject | None
+    old: dict[str, Any] | None
+    new: dict[str, Any] | None
+    changes: tuple[tuple[Path, Any, Any], ...]
+
+    @property
+    def identity(self) -> ObjectId:
+        """Which object it is, by its name before."""
+        one, *_ = (side for side in (self.before, self.after) if side)
+        return one.identity
+
+
+def _differ(
     before: KubernetesObject | None, after: KubernetesObject | None, noise: Noise
-) -> ObjectDifference | None:
-    one = before or after
-    if one is None or (before and after and before.body == after.body):
-        return None
+) -> _Differs | None:
+    if before and after and before.body is after.body:
+        return None  # documents of one text are read once
     old, new = decoded(before) if before else None, decoded(after) if after else None
     if before and after:
-        new = _quiet(before.identity, old, new, noise)
+        new = _quiet(old, new, _of(noise.before, before), _of(noise.after, after))
+    changes = tuple(_changes(old, new, ()))
+    return _Differs(before, after, old, new, changes) if changes else None
+
+
+def _of(heard: Heard, one: KubernetesObject) -> dict[Path, tuple[Any, ...]]:
+    return {path: others for (which, path), others in heard.items() if which == one.identity}
+
+
+def _shown(one: _Differs, secrets: Collection[str]) -> ObjectDifference:
     changes = tuple(
-        Change(path, was, becomes, _is_hidden(one, path, was, becomes))
-        for path, was, becomes in _changes(old, new, ())
+        Change(path, was, becomes, _is_hidden(one, path, (was, becomes), secrets))
+        for path, was, becomes in one.changes
     )
-    if not changes:
-        return None
-    was = masked(before, old, new) if before and old else None
-    becomes = masked(after, new, old) if after and new else None
-    return ObjectDifference(one.identity, before, after, changes, _unified(was, becomes))
+    was = masked(one.before, one.old, one.new, secrets) if one.before and one.old else None
+    becomes = masked(one.after, one.new, one.old, secrets) if one.after and one.new else None
+    return ObjectDifference(one.identity, one.before, one.after, changes, _unified(was, becomes))
 
 
-def _is_hidden(one: KubernetesObject, path: Path, *sides: Any) -> bool:
-    return any(hides(one, (*path, *below)) for side in sides for below, _ in leaves(side))
+def _is_hidden(one: _Differs, path: Path, sides: Iterable[Any], secrets: Collection[str]) -> bool:
+    objects = [side for side in (one.before, one.after) if side]
+    return any(
+        holds_any(value, secrets) or any(hides(side, (*path, *below)) for side in objects)
+        for below, value in chain(*map(leaves, sides))
+    )
 
 
-def _quiet(identity: ObjectId, old: Any, new: Any, noise: Noise) -> Any:
-    """Put what was there before in the place of what is only noise."""
-    noisy = {path: others for (which, path), others in noise.items() if which == identity and path}
+def _quiet(old: Any, new: Any, noisy: Mapping[Path, Any], then: Mapping[Path, Any]) -> Any:
+    """Put what was there before in the place of what is only noise, before and after."""
     for path, was, becomes in tuple(_changes(old, new, ())) if noisy else ():
-        if path in noisy and None not in (was, becomes):
-            new = replaced(new, path, quieted(was, becomes, noisy[path]))
-        elif was is None and (like := _other_key(old, path, becomes, noisy)):
+        if path in noisy and path in then and None not in (was, becomes):
+            new = replaced(new, path, quieted(was, becomes, noisy[path], then[path]))
+        elif was is None and path in then and (like := _other_key(old, path, becomes, noisy)):
             new = _with_key(new, path, like)
     return new
 

@@ -19,25 +19,25 @@ class _TooMuchAlike(Exception):  # no error: it never leaves
     """A text repeats itself so often that comparing it would take long."""
 
 
-def quieted(old: Any, new: Any, others: Sequence[Any]) -> Any:
+def quieted(old: Any, new: Any, others: Sequence[Any], new_others: Sequence[Any]) -> Any:
     """Return `new` with what is only noise as it is in `old`.
 
-    `others` are what the unchanged chart rendered in the place of `old` at other times. Of a text,
-    just those parts are noise that differ there; anything else that differs is kept, and all of it
-    where a text repeats itself too often to tell.
+    `others` and `new_others` are what the charts rendered in either's place at other times. Of a
+    text, just those parts are noise that differ on both sides; anything else that differs is kept,
+    and all of it where a text repeats itself too often to tell.
     """
     if not isinstance(old, str) or not isinstance(new, str):
         return old
     before, after = _lines(old), _lines(new)
     try:
-        noise = _spans(before, [_lines(other) for other in others if isinstance(other, str)])
+        noise, new_noise = _spans(before, others), _spans(after, new_others)
         changes = list(_opcodes(before, after))
     except _TooMuchAlike:
         return new
     parts, new_parts = list(chain(*before)), list(chain(*after))
     result: list[str] = []
     for what, start, end, to, until in changes:
-        is_noise = any(first <= start and end <= last for first, last in noise)
+        is_noise = _within(noise, start, end) and _within(new_noise, to, until)
         result += parts[start:end] if what == "equal" or is_noise else new_parts[to:until]
     return "".join(result)
 
@@ -80,13 +80,18 @@ def _alike(old: Iterable[Hashable], new: Iterable[Hashable]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
 
 
-def _spans(old: list[Line], others: list[list[Line]]) -> list[Span]:
+def _within(spans: list[Span], start: int, end: int) -> bool:
+    return any(first <= start and end <= last for first, last in spans)
+
+
+def _spans(old: list[Line], others: Sequence[Any]) -> list[Span]:
     """Return where `old` differs from the others; spans with but single signs between are one."""
     tokens = list(chain(*old))
     found = sorted(
         (start, end)
         for other in others
-        for what, start, end, _, _ in _opcodes(old, other)
+        if isinstance(other, str)
+        for what, start, end, _, _ in _opcodes(old, _lines(other))
         if what != "equal"
     )
     merged: list[Span] = []

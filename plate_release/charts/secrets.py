@@ -4,7 +4,8 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -18,10 +19,12 @@ _OPEN = {(name,) for name in ("apiVersion", "kind", "type", "immutable", "metada
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _VALUES = {"data", "stringdata", "encrypteddata"}
 _TELLING = re.compile(
-    r"passw|secret|token|credential|private|auth|dsn|(?:api|access|encryption|signing)[-_]?key",
+    r"passw|passphrase|pwd|secret|token|credential|dsn|connection[-_]?string"
+    r"|(?:api|access|private|encryption|signing)[-_]?key",
     re.IGNORECASE,
 )
-_NAMES_ONE = re.compile(r"(?:name|ref|path|file|existing\w*)$", re.IGNORECASE)
+_HOLDERS = {"secrets", "passwords", "tokens", "credentials"}
+_NAMES_ONE = re.compile(r"(?:name|ref|path|file|^existing\w*)$", re.IGNORECASE)
 _SHORTEST = 5  # characters of a secret: what is shorter stands in too many words
 _UNCHANGED = "(secret, unchanged)"
 _ROUNDS = 20_000  # so that a list of likely values cannot be tried fast
@@ -35,12 +38,14 @@ def is_secret(one: KubernetesObject) -> bool:
 def hides(one: KubernetesObject, path: Path) -> bool:
     """Whether what stands at a path of an object must not be shown.
 
-    That is all that a Secret says, and what stands under `data` and the like in objects that make
-    Secrets. kubectl's annotation repeats the whole object.
+    That is all that a Secret says, what stands under `data` and the like in objects that make
+    Secrets, and what a name says is one, such as an environment variable's. kubectl's annotation
+    repeats the whole object.
     """
     if is_secret(one):
         return path[:1] not in _OPEN or _LAST_APPLIED in path
-    return "secret" in one.kind.lower() and any(str(part).lower() in _VALUES for part in path)
+    makes = "secret" in one.kind.lower() and any(str(part).lower() in _VALUES for part in path)
+    return makes or (isinstance(at(one.body, path), str) and _tells(one.body, path))
 
 
 def decoded(one: KubernetesObject) -> dict[str, Any]:
@@ -59,11 +64,15 @@ def _text(value: Any) -> Any:
 
 
 def masked(
-    one: KubernetesObject, body: Mapping[str, Any], other: Mapping[str, Any] | None
+    one: KubernetesObject,
+    body: Mapping[str, Any],
+    other: Mapping[str, Any] | None,
+    secrets: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return a body as it may be shown beside another one of the object.
 
-    A secret that changes has a fingerprint: equal ones of one place have equal fingerprints.
+    A secret that changes has a fingerprint: equal ones of one place have equal fingerprints. None
+    of the `secrets` stands in any other text.
     """
     salt = repr((one.api_version, one.kind, one.namespace, one.name))
 
@@ -73,10 +82,25 @@ def masked(
         if isinstance(value, list):
             return [shown(item, (*path, index)) for index, item in enumerate(value)]
         if value is None or not hides(one, path):
-            return value
-        return _UNCHANGED if at(other, path) == value else fingerprint(str(value), f"{salt}{path}")
+            return _without(value, secrets, salt) if isinstance(value, str) else value
+        beside = at(other, path)
+        if (type(beside), beside) == (type(value), value):
+            return _UNCHANGED
+        return fingerprint(str(value), f"{salt}{path}")
 
     return {key: shown(value, (key,)) for key, value in body.items()}
+
+
+def _without(text: str, secrets: Iterable[str], salt: str) -> str:
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, fingerprint(secret, salt))
+    return text
+
+
+def holds_any(value: Any, secrets: Iterable[str]) -> bool:
+    """Whether any of the secrets stands in a text."""
+    return isinstance(value, str) and any(secret in value for secret in secrets)
 
 
 @lru_cache(maxsize=4096)
@@ -88,27 +112,31 @@ def fingerprint(value: str, salt: str) -> str:
 
 def without_secrets(text: str, inputs: ChartInputs) -> str:
     """Return a message without the values of a chart whose keys say that they are secret."""
-    for secret in sorted(set(_secrets(inputs)), key=len, reverse=True):
+    found = {one.value for one in inputs.parameters if _tells({}, (one.name.split(".")[-1],))}
+    for layer in inputs.layers:
+        with suppress(yaml.YAMLError):
+            found |= secret_texts(load(layer.data))
+    for secret in sorted(found, key=len, reverse=True):
         text = text.replace(secret, "(hidden)")
     return text
 
 
-def _secrets(inputs: ChartInputs) -> Iterator[str]:
-    named: list[tuple[Path, Any]] = [((one.name,), one.value) for one in inputs.parameters]
-    for layer in inputs.layers:
-        try:
-            values = load(layer.data)
-        except yaml.YAMLError:
-            continue
-        for path, value in leaves(values):
-            # `- {name: DB_PASSWORD, value: ...}`
-            name = at(values, (*path[:-1], "name")) if path[-1:] == ("value",) else None
-            named.append((path if name is None else (*path, str(name)), value))
-    for path, value in named:
-        if isinstance(value, str) and _tells(path):
-            yield from (line for line in value.splitlines() if len(line) >= _SHORTEST)
+def secret_texts(values: Any) -> frozenset[str]:
+    """Return what must not be shown of values: the texts whose keys say that they are secret."""
+    return frozenset(
+        line
+        for path, value in leaves(values)
+        if isinstance(value, str) and _tells(values, path)
+        for line in value.splitlines()
+        if len(line) >= _SHORTEST
+    )
 
 
-def _tells(path: Path) -> bool:
-    own = str(path[-1]) if path else ""
-    return any(_TELLING.search(str(part)) for part in path) and not _NAMES_ONE.search(own)
+def _tells(body: Any, path: Path) -> bool:
+    """Whether a key says that its value is secret; for `{name: DB_PASSWORD, value: x}` the name."""
+    if not path:
+        return False
+    named = at(body, (*path[:-1], "name")) if path[-1] == "value" else None
+    own = str(named or path[-1])
+    held = any(str(part).lower() in _HOLDERS for part in path[:-1])
+    return (held or _TELLING.search(own) is not None) and not _NAMES_ONE.search(own)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from plate_release.charts import Objects, containers
-from plate_release.charts.difference import NO_NOISE, Noise, compare, noise_of
+from plate_release.charts.difference import QUIET, Noise, compare
 from plate_release.charts.key import ImageKeys, Wanted
 from plate_release.charts.key import written as to_write
 from plate_release.charts.noise import quieted
@@ -154,6 +154,42 @@ def test_kubectl_s_copy_of_a_secret_is_hidden_too() -> None:
     assert "labels" in compare(old, new).text
 
 
+ENVIRONMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: shop}}
+spec:
+  template:
+    spec:
+      containers:
+      - name: shop
+        image: shop:{tag}
+        args: [--password={secret}]
+        env:
+        - {{name: DB_PASSWORD, value: "{secret}"}}
+        - {{name: DSN, value: "postgres://shop:{secret}@db/{tag}"}}
+        - {{name: SECRET_NAME, value: shop-secret}}
+        envFrom: [{{secretRef: {{name: shop-env}}}}]
+"""
+
+
+def test_what_a_name_or_a_value_says_is_secret_is_not_shown() -> None:
+    before = rendered(ENVIRONMENT.format(tag=1, secret="hunter2"))
+    after = rendered(ENVIRONMENT.format(tag=2, secret="hunter3"))
+    found = compare(before, after, secrets={"hunter2", "hunter3"})
+    assert "hunter" not in found.text + "".join(str(c) for o in found.objects for c in o.changes)
+    assert "shop-secret" in found.text
+    assert found.text.count("--password=(secret, fingerprint ") == 2
+    found = compare(before, rendered(ENVIRONMENT.format(tag=2, secret="hunter2")))
+    assert "hunter2@" not in found.text
+    assert "value: (secret, unchanged)" in found.text
+
+
+@pytest.mark.parametrize(("old", "new"), [("true", "1"), ("0", "false"), ("1", "1.0")])
+def test_values_that_are_equal_to_python_alone_differ(old: str, new: str) -> None:
+    assert compare(rendered(config(a=old)), rendered(config(a=new))).text
+
+
 def test_a_secret_in_an_unasked_change_is_not_told() -> None:
     before, after = rendered(pod("s:1"), secret("hunter2")), rendered(pod("s:2"), secret("other"))
     with pytest.raises(PlanRefused) as caught:
@@ -162,11 +198,11 @@ def test_a_secret_in_an_unasked_change_is_not_told() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def noise_in(*renderings: Objects) -> Noise:
-    first, *others = renderings
-    noise: Noise = NO_NOISE
-    for other in others:
-        noise = noise_of(first, other, noise)
+def noise_in(before: list[Objects], after: list[Objects]) -> Noise:
+    (old, *olds), (new, *news) = before, after
+    noise = QUIET
+    for again, new_again in zip(olds, news, strict=True):
+        noise = noise.listened((old, again), (new, new_again))
     return noise
 
 
@@ -174,8 +210,9 @@ def test_noise_is_left_out_wherever_it_stands() -> None:
     def chart(salt: str, tag: str) -> Objects:
         return rendered(config(salt=salt, tag=tag), config(f"job-{salt}", "job", a="b"))
 
-    noise = noise_in(chart("aaa", "one"), chart("bbb", "one"))
-    found = compare(chart("aaa", "one"), chart("ccc", "two"), noise)
+    old = [chart("aaa", "one"), chart("bbb", "one")]
+    new = [chart("ccc", "two"), chart("ddd", "two")]
+    found = compare(old[0], new[0], noise_in(old, new))
     assert [str(change) for one in found.objects for change in one.changes] == [
         "data.tag: one -> two"
     ]
@@ -200,31 +237,52 @@ def test_what_changes_beside_noise_in_one_text_is_seen(text: str, becomes: str) 
     def chart(pattern: str, salt: str) -> Objects:
         return rendered(config(a=json.dumps(pattern.format(*(f"{salt}{n}" for n in range(4))))))
 
-    noise = noise_in(chart(text, "aaa"), chart(text, "bbb"))
-    assert compare(chart(text, "aaa"), chart(text, "ccc"), noise).objects == ()
-    (one,) = compare(chart(text, "aaa"), chart(becomes, "ccc"), noise).objects
+    old, again = chart(text, "aaa"), chart(text, "bbb")
+    same, more = chart(text, "ccc"), chart(text, "ddd")
+    assert compare(old, same, noise_in([old, again], [same, more])).objects == ()
+    new, more = chart(becomes, "ccc"), chart(becomes, "ddd")
+    (one,) = compare(old, new, noise_in([old, again], [new, more])).objects
     assert [change.path for change in one.changes] == [("data", "a")]
     assert "ccc" not in one.text
 
 
 def test_a_text_that_repeats_itself_too_often_to_tell_is_kept() -> None:
     old, other, new = (f"{start} same " * 1000 for start in ("a b", "b a", "c b"))
-    assert quieted(old, new, [other]) == new
+    assert quieted(old, new, [other], [other]) == new
 
 
 def test_noise_may_be_a_key_a_number_or_nothing_at_all() -> None:
     def chart(key: str, number: object, word: str = "same") -> Objects:
         return rendered(config(**{key: "x", "number": json.dumps(number), "word": word}))
 
-    noise = noise_in(chart("k1", 7), chart("k2", 5), chart("k3", 0))
-    assert compare(chart("k1", 7), chart("k9", 0), noise).objects == ()
-    (one,) = compare(chart("k1", 7), chart("k9", 3, "other"), noise).objects
+    old = [chart("k1", 7), chart("k2", 5), chart("k3", 0)]
+    new = [chart("k9", 0), chart("k8", 4), chart("k7", 7)]
+    assert compare(old[0], new[0], noise_in(old, new)).objects == ()
+    new = [chart("k9", 3, "other"), chart("k8", 4, "other"), chart("k7", 1, "other")]
+    (one,) = compare(old[0], new[0], noise_in(old, new)).objects
     assert [str(change) for change in one.changes] == ["data.word: same -> other"]
 
 
 def test_an_object_that_is_there_at_times_hides_nothing() -> None:
-    noise = noise_in(rendered(config(a="safe")), rendered())
-    assert compare(rendered(config(a="safe")), rendered(config(a="danger")), noise).text
+    old, new = rendered(config(a="safe")), rendered(config(a="danger"))
+    assert compare(old, new, noise_in([old, rendered()], [new, rendered()])).text
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("'--key={}'", "'--key={} --insecure'"),
+        ("'{}'", "changeme"),
+        ("7{}", "1"),
+        ("{{k{}: x}}", "{{fixed: x}}"),
+    ],
+)
+def test_what_is_no_noise_after_the_edit_is_seen(old: str, new: str) -> None:
+    """What was random before, and is the same each time afterwards, is a change."""
+    before = [rendered(config(a=old.format(n))) for n in ("0001", "0002")]
+    after = [rendered(config(a=new.format(n))) for n in ("0003", "0004")]
+    (one,) = compare(before[0], after[0], noise_in(before, after)).objects
+    assert one.changes
 
 
 def test_objects_of_one_name_are_matched_in_order() -> None:
