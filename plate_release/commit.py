@@ -232,7 +232,7 @@ def entry_of(service: ServicePlan) -> ServiceEntry:
         application=service.target.application,
         file=service.file,
         key=service.key,
-        image=service.found,
+        images=dict(service.found),
     )
 
 

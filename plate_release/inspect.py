@@ -1,7 +1,7 @@
 """Looking without touching: status, history, check."""
 
 import difflib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -65,10 +65,10 @@ class InArgoCD:
 
 @dataclass(frozen=True, slots=True)
 class InCluster:
-    """What runs of a service: images by name, digests of the service's own, pods."""
+    """What runs of a service: images, the digests that its own ones are, pods."""
 
     images: tuple[str, ...]
-    digests: tuple[str, ...]
+    digests: Mapping[str, tuple[str, ...]]
     ready: int
     replicas: int
 
@@ -195,11 +195,12 @@ def _runs(desk: Desk, spot: ServicePlan) -> InCluster | None:
     if cluster is None:
         return None
     found = cluster.status(ObjectRef.of(one.body, spot.target.namespace) for one in spot.objects)
+    running = {pair for pod in found.pods for pair in pod.running}
     digests = {
-        digest for pod in found.pods for image, digest in pod.running if image in spot.images
+        image: tuple(sorted(digest for name, digest in running if name == image and digest))
+        for image in spot.images
     }
-    seen = tuple(sorted(digests - {""}))
-    return InCluster(tuple(found.images), seen, found.ready, found.replicas)
+    return InCluster(tuple(found.images), digests, found.ready, found.replicas)
 
 
 def _last(desk: Desk, repository: Repository, service: str) -> Recorded | None:
@@ -222,12 +223,13 @@ def _behind(spot: ServicePlan, live: LiveApplication) -> Iterator[str]:
 
 def _other_image(spot: ServicePlan, runs: InCluster | None, last: Recorded | None) -> Iterator[str]:
     """Say where another image runs under the tag than the registry had when it was released."""
-    services = last.entry.services if last else ()
-    for one in services:
-        if one.name == spot.target.service and one.after == spot.before and one.image:
-            for digest in runs.digests if runs else ():
-                if digest not in one.image.digests:
-                    yield f"{digest} runs, and {one.after} was released as {one.image.digest}"
+    if runs is None or last is None:
+        return
+    for one in last.entry.services:
+        if one.name == spot.target.service and one.after == spot.before:
+            for image, released in one.images.items():
+                for digest in set(runs.digests.get(image, ())) - released.digests:
+                    yield f"{digest} runs, and {image} was released as {released.digest}"
 
 
 def _disagreements(

@@ -54,8 +54,9 @@ class Target:
 class ServicePlan:
     """What is written for one service, tags as people name them.
 
-    images: must run afterwards. found: the image as the registry has it, if it was asked. objects:
-    what is rendered then; empty for a revert. depends: the files and folders that decided all this.
+    images: must run afterwards. found: what the registry has of them, as far as it was asked.
+    objects: what is rendered then; empty for a revert. depends: the files and folders that decided
+    all this.
     """
 
     target: Target
@@ -68,7 +69,7 @@ class ServicePlan:
     images: tuple[str, ...]
     images_before: tuple[str, ...]
     digest: str | None = None
-    found: FoundImage | None = None
+    found: Mapping[str, FoundImage] = field(default_factory=dict)
     objects: tuple[KubernetesObject, ...] = field(default=(), repr=False)
     depends: tuple[str, ...] = ()
 
@@ -120,7 +121,7 @@ class Judged:
 
     ask: Ask
     findings: tuple[Finding, ...] = ()
-    found: FoundImage | None = None
+    found: Mapping[str, FoundImage] = field(default_factory=dict)
 
 
 Judge: TypeAlias = Callable[[Target, ImageKeys, Ask], Judged]

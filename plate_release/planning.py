@@ -113,7 +113,7 @@ def _judge(desk: Desk, target: Target, keys: ImageKeys, ask: Ask) -> Judged:
     answer = ask_registry(desk, keys, ask)
     if answer.found and pinned and not ask.digest:
         # A chart that pins digests goes on doing so.
-        ask = replace(ask, digest=answer.found.digest)
+        ask = replace(ask, digest=next(iter(answer.found.values())).digest)
     return Judged(ask, (*findings, *answer.findings), answer.found)
 
 
@@ -128,7 +128,7 @@ def tell_services(desk: Desk, services: Iterable[ServicePlan]) -> None:
             key=service.key,
             before=service.before,
             after=service.after,
-            image=service.found,
+            images=service.found,
         )
         for service in services
     )

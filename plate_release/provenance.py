@@ -1,13 +1,13 @@
 """Whether a release's image is there, fits the nodes, and is what runs in the end."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import chain
 
 from plate_release.argocd.failures import CallFailed
 from plate_release.argocd.status import Node, ResourceTree
-from plate_release.charts import ImageKeys, split_image
+from plate_release.charts import ImageKeys, Wanted
 from plate_release.cluster import ObjectRef
 from plate_release.cluster.workloads import running
 from plate_release.desk import Desk
@@ -18,6 +18,7 @@ from plate_release.model import Ask, Check, Finding, FoundImage, Image
 from plate_release.plan import ServicePlan
 from plate_release.targets import app_ref
 
+_ALIASES = {"aarch64": "arm64", "x86_64": "amd64"}  # as the kernel says it
 # So many pods of a service are asked for what they run.
 _MOST_PODS = 5
 
@@ -30,9 +31,9 @@ class WrongPlatform(TagRefused):
 
 @dataclass(frozen=True, slots=True)
 class RegistryAnswer:
-    """What the registry says of an image; `found` is None where it was not asked, or not heard."""
+    """What the registry says of images, by their references; what was not heard is not there."""
 
-    found: FoundImage | None = None
+    found: Mapping[str, FoundImage] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 
@@ -44,9 +45,11 @@ def ask_registry(desk: Desk, keys: ImageKeys, ask: Ask) -> RegistryAnswer:
     """
     if desk.options.image_check == "off":
         return RegistryAnswer()
-    used = (split_image(container.image).repository for container in keys.containers)
-    answers = [_answer(desk, Image(one, ask.tag, ask.digest)) for one in dict.fromkeys(used)]
-    return RegistryAnswer(answers[0].found, tuple(chain(*(one.findings for one in answers))))
+    wanted = Wanted(keys, ask)
+    images = dict.fromkeys(wanted.image(container) for container in keys.containers)
+    answers = [_answer(desk, image) for image in images]
+    found = {name: image for one in answers for name, image in one.found.items()}
+    return RegistryAnswer(found, tuple(chain(*(one.findings for one in answers))))
 
 
 def offered_digest(desk: Desk, keys: ImageKeys, ask: Ask) -> str | None:
@@ -75,9 +78,8 @@ def _answer(desk: Desk, image: Image) -> RegistryAnswer:
         raise _wrong(image, found, missing)
     made = f", made {found.created}" if found.created else ""
     on = f" for {', '.join(found.platforms)}" if found.platforms else ""
-    return RegistryAnswer(
-        found, (Finding("info", Check.IMAGE, f"{image} is {found.digest}{on}{made}"), *moved)
-    )
+    told = Finding("info", Check.IMAGE, f"{image} is {found.digest}{on}{made}")
+    return RegistryAnswer({str(image): found}, (told, *moved))
 
 
 def _unknown(desk: Desk, image: Image, error: RegistryUnavailable) -> RegistryAnswer:
@@ -110,25 +112,32 @@ def must_run_on(desk: Desk, service: ServicePlan, tree: ResourceTree | None) -> 
     Raises WrongPlatform where it runs on none of them; says so where it runs on some.
     """
     nodes = {host.system_info.platform for host in tree.hosts} - {""} if tree else set()
-    if service.found is None or desk.config.platforms:
-        return
-    unfit = sorted(node for node in nodes if not runs_on(service.found, node))
-    if unfit and set(unfit) == nodes:
-        raise _wrong(service.images[0], service.found, unfit)
-    if unfit:
-        text = f"{service.images[0]} does not run on {', '.join(unfit)}, as some nodes are."
-        desk.reviewed([Finding("warning", Check.IMAGE_PLATFORM, text)])
+    for image, found in service.found.items() if not desk.config.platforms else ():
+        unfit = sorted(node for node in nodes if not runs_on(found, node))
+        if unfit and set(unfit) == nodes:
+            raise _wrong(image, found, unfit)
+        if unfit:
+            text = f"{image} does not run on {', '.join(unfit)}, as some nodes are."
+            desk.reviewed([Finding("warning", Check.IMAGE_PLATFORM, text)])
 
 
 def runs_on(found: FoundImage, wanted: str) -> bool:
-    """Whether an image has a platform, whatever its variant; true where its own are not known.
+    """Whether an image has what a platform runs; true where its own are not known. Pure."""
+    return not found.platforms or any(_runs(one, wanted) for one in found.platforms)
 
-    Pure.
-    """
-    return not found.platforms or any(
-        f"{one}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{one}/")
-        for one in found.platforms
-    )
+
+def _runs(image: str, node: str) -> bool:
+    (system, variant), (wanted, known) = _split(image), _split(node)
+    if system != wanted or not variant or not known:
+        return system == wanted
+    # An ARMv7 runs what is made for an ARMv6.
+    return variant == known or (system == "linux/arm" and variant < known)
+
+
+def _split(platform: str) -> tuple[str, str]:
+    """Return `linux/arm` and `v7`, the variant empty where none is said."""
+    system, architecture, variant = (*platform.split("/"), "", "")[:3]
+    return f"{system}/{_ALIASES.get(architecture, architecture)}", variant
 
 
 def _wrong(image: Image | str, found: FoundImage, missing: Collection[str]) -> WrongPlatform:
@@ -142,53 +151,53 @@ def _wrong(image: Image | str, found: FoundImage, missing: Collection[str]) -> W
 def compare_running(desk: Desk, services: Iterable[ServicePlan]) -> None:
     """Warn where what runs is not the image that the registry had when this was planned."""
     for service in services:
-        if service.found is not None:
-            found = strangers(service.images[0], service.found, _running(desk, service))
+        if service.found:
+            found = strangers(service.found, _running(desk, service))
             desk.journal.find(*desk.config.levelled(found))
 
 
 def strangers(
-    image: str, found: FoundImage, running: Iterable[tuple[str, str]]
+    found: Mapping[str, FoundImage], running: Iterable[tuple[str, str, str]]
 ) -> Iterator[Finding]:
-    """Name the pods that run another digest than was found. Pure."""
-    for pod, digest in running:
-        if digest not in found.digests:
+    """Name the pods that run an image by another digest than was found. Pure."""
+    for pod, image, digest in running:
+        if image in found and digest not in found[image].digests:
             text = (
-                f"{pod} runs {digest}, and {image} was {found.digest} when this was planned:"
+                f"{pod} runs {digest}, and {image} was {found[image].digest} when this was planned:"
                 " the tag was moved, or the node had an older image of that name."
             )
             yield Finding("warning", Check.IMAGE_DIGEST, text)
 
 
-def _running(desk: Desk, service: ServicePlan) -> Iterator[tuple[str, str]]:
-    """Give the digest that each pod runs of the service's images, where it can be seen."""
+def _running(desk: Desk, service: ServicePlan) -> Iterator[tuple[str, str, str]]:
+    """Give what each pod runs of the service, image and digest, where it can be seen."""
     try:
         yield from _from_cluster(desk, service) or _from_argocd(desk, service)
     except (ClusterUnavailable, CallFailed, ValueError):
         return  # the release is live all the same
 
 
-def _from_cluster(desk: Desk, service: ServicePlan) -> list[tuple[str, str]]:
+def _from_cluster(desk: Desk, service: ServicePlan) -> list[tuple[str, str, str]]:
     cluster = desk.world.cluster()
     if cluster is None:
         return []
     refs = (ObjectRef.of(one.body, service.target.namespace) for one in service.objects)
     return [
-        (pod.name, digest)
+        (pod.name, image, digest)
         for pod in cluster.status(refs).pods
         for image, digest in pod.running
-        if digest and image in service.images
+        if digest
     ]
 
 
-def _from_argocd(desk: Desk, service: ServicePlan) -> list[tuple[str, str]]:
+def _from_argocd(desk: Desk, service: ServicePlan) -> list[tuple[str, str, str]]:
     ref = app_ref(desk, service.target)
     nodes = [node for node in desk.argocd.resource_tree(ref).nodes if _is_pod(node, service)]
     return [
-        (node.name, digest)
+        (node.name, image, digest)
         for node in nodes[:_MOST_PODS]
         for image, digest in running(json.loads(desk.argocd.manifest(ref, node)))
-        if digest and image in service.images
+        if digest
     ]
 
 

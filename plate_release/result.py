@@ -29,7 +29,7 @@ class ServiceResult:
     key: str
     before: str
     after: str
-    image: FoundImage | None = None
+    images: Mapping[str, FoundImage] = field(default_factory=dict)
     commit: str | None = None
     watched: Watched | None = None
     revert_commit: str | None = None

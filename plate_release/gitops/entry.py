@@ -25,7 +25,7 @@ class _Kept(BaseModel):
 class ServiceEntry(_Kept):
     """One service of a release: its tag before and after, where it stands, how it ended.
 
-    image: what the registry had under the tag, if it was asked.
+    images: what the registry had of the images that the tag decides, as far as it was asked.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ServiceEntry(_Kept):
     application: str = ""
     file: str = ""
     key: str = ""
-    image: FoundImage | None = None
+    images: dict[str, FoundImage] = {}
 
 
 class Entry(_Kept):

@@ -43,7 +43,7 @@ def _service(service: ServiceResult, *, several: bool) -> dict[str, Any]:
         name: getattr(service, name)
         for name in ("name", "application", "file", "key", "before", "after")
     }
-    body["image"] = asdict(service.image) if service.image else None
+    body["images"] = {name: asdict(image) for name, image in service.images.items()}
     body |= _watched(service.watched)
     reverted = service.revert_commit or service.revert
     body["revert"] = {"tag": service.back_to, **_watched(service.revert)} if reverted else None

@@ -35,9 +35,10 @@ def test_the_image_is_recorded_and_compared(pulling: Team, store: Store) -> None
         "platforms": {"linux/amd64": digest},
         "created": "2026-11-23T10:00:00Z",
     }
-    assert ended.service["image"] == image
+    images = {f"{store.host}/stg-server/server:1.5.0@{digest}": image}
+    assert ended.service["images"] == images
     note = json.loads(pulling.at("notes", "--ref=plate-release", "show", ended.report["commit"]))
-    assert note["services"][0]["image"] == image
+    assert note["services"][0]["images"] == images
     assert not [f for f in ended.report["findings"] if f["level"] == "warning"]
 
 
