@@ -19,6 +19,7 @@ from typing import Any, Self
 from plate_release.__main__ import main as command
 from plate_release.errors import ExitCode, UsageError
 from plate_release.github import Runner, annotations, masks, without_commands
+from plate_release.images.reference import DOCKER_HUB
 from plate_release.intent import INTENT
 from plate_release.model import Finding, Judgement, Secret
 from plate_release.report.summary import render
@@ -104,6 +105,9 @@ def given_environment(inputs: Inputs) -> dict[str, str]:
         "REGISTRY_USERNAME": inputs["registry-username"],
         "REGISTRY_PASSWORD": inputs["registry-password"],
     }
+    if given["REGISTRY_PASSWORD"]:
+        # A REGISTRY of the job is another one's.
+        given["REGISTRY"] = inputs["registry"] or DOCKER_HUB
     return {name: value for name, value in given.items() if value}
 
 

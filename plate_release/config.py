@@ -134,7 +134,7 @@ class ReleaseDefaults(Section):
     on_failure: Policy = "revert"
     on_unknown: Policy = "hold"
     on_cancel: Policy = "revert"
-    image_check: ImageCheck = "warn"
+    image_check: Annotated[ImageCheck, BeforeValidator(_switch)] = "warn"
     cluster_dry_run: OnOff = "on"
     skip_ci: bool = False
     strict_lint: bool = False

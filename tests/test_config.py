@@ -118,6 +118,10 @@ def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:
         parse(text)
 
 
+def test_off_is_no_boolean_where_a_word_is_meant() -> None:
+    assert parse("release: {image-check: off}").release.image_check == "off"
+
+
 def test_the_names_of_services_are_texts() -> None:
     assert set(parse("services: {on: {}, 1: {}, 1.10: {}, ~: {}}").services) == {
         "on",
@@ -153,6 +157,7 @@ GOOD = [
     "environment: prod\nservices: {a: , b: {tags: {policy: semver, prereleases: }}}",
     "services:\nrelease:\nchecks: {no-probes: 'off'}",
     "services: {a: {tag-key: 'a[b=c].tag', values-file: x.yaml}}",
+    "release: {image-check: 'off'}",
     "release: {cluster-dry-run: 'on'}\nplatforms: [linux/arm64]",
 ]
 BAD = [

@@ -189,16 +189,21 @@ def _workload(one: KubernetesObject) -> Iterator[Finding]:
         if missing := _absent(container, _PROBES):
             yield _missing(Check.NO_PROBES, one, container, missing)
     for container in (*main, *before):
-        if missing := list(_unsized(container)):
+        if missing := list(_unsized(container, pods)):
             yield _missing(Check.NO_RESOURCES, one, container, missing)
 
 
-def _unsized(container: Any) -> Iterator[str]:
-    """Give the resources that are not stated; a limit is a request too."""
+def _unsized(container: Any, pod: Any) -> Iterator[str]:
+    """Give the resources that neither container nor pod states; a limit is a request too."""
     for what in ("cpu", "memory"):
-        if len(_absent(container, (("resources", kind, what) for kind in _SIZES))) == len(_SIZES):
+        if not any(_stated(container, pod, kind, what) for kind in _SIZES):
             yield f"resources.requests.{what}"
-    yield from _absent(container, (("resources", "limits", "memory"),))
+    if not _stated(container, pod, "limits", "memory"):
+        yield "resources.limits.memory"
+
+
+def _stated(container: Any, pod: Any, kind: str, what: str) -> bool:
+    return any(at(one, ("resources", kind, what)) is not None for one in (container, pod))
 
 
 def _missing(code: Check, one: KubernetesObject, container: Any, what: list[str]) -> Finding:
@@ -207,7 +212,7 @@ def _missing(code: Check, one: KubernetesObject, container: Any, what: list[str]
 
 
 def _absent(container: Any, wanted: Iterable[Path]) -> list[str]:
-    return [dotted(path) for path in wanted if at(container, path) is None]
+    return [dotted(path) for path in wanted if not at(container, path)]
 
 
 def _metadata(one: KubernetesObject) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException, SSLError
 from urllib3 import Retry
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InvalidHeader
 
 from plate_release.images.challenge import Challenge, challenges
 from plate_release.images.credentials import Login
@@ -225,9 +225,18 @@ class _Session(requests.Session):
         del resp
 
 
+class _Patience(Retry):
+    def parse_retry_after(self, retry_after: str) -> float:
+        """Return seconds; what is no time says nothing."""
+        try:
+            return super().parse_retry_after(retry_after)
+        except InvalidHeader:
+            return 0
+
+
 def _session() -> requests.Session:
     session = _Session()
-    patience = Retry(
+    patience = _Patience(
         total=2,
         connect=0,
         read=1,

@@ -33,6 +33,14 @@ _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+# What a store says that knows nothing of images.
+_OF_ANYTHING = {
+    "",
+    "application/json",
+    "application/octet-stream",
+    "binary/octet-stream",
+    "text/plain",
+}
 _CONFIGS = (
     "application/vnd.oci.image.config.v1+json",
     "application/vnd.docker.container.image.v1+json",
@@ -114,10 +122,11 @@ def _found(access: Access, image: Image) -> FoundImage:
     manifest = _manifest(answer, image)
     digest = _digest(answer, image.digest or answer.headers.get("docker-content-digest") or "")
     if _type_of(manifest, answer) in _INDEXES:
-        platforms = dict(_members(manifest))
-        if not platforms:
+        members = dict(_members(manifest))
+        if not members:
             raise NotAnImage(f"{image} is an index without an image.", todo=_OTHER)
-        created = _of_member(access, next(iter(platforms.values())))
+        created = _of_member(access, next(iter(members.values())))
+        platforms = {name: member for name, member in members.items() if name}
         return FoundImage(digest, platforms, created)
     platform, created = _described(access, manifest)
     return FoundImage(digest, {platform: digest} if platform else {}, created)
@@ -143,8 +152,13 @@ def _manifest(answer: Answer, image: Image) -> dict[str, Any]:
 
 
 def _type_of(manifest: Mapping[str, Any], answer: Answer) -> str:
+    """Return what it says to be, else what the registry says, else what its shape says."""
     said = manifest.get("mediaType") or answer.headers.get("content-type", "")
-    return str(said).partition(";")[0].strip()
+    media_type = str(said).partition(";")[0].strip()
+    if media_type in _OF_ANYTHING:
+        shape = ("manifests", _INDEXES[0]), ("config", _MANIFESTS[0])
+        return next((kind for field, kind in shape if field in manifest), media_type)
+    return media_type
 
 
 def _digest(answer: Answer, claimed: str) -> str:
@@ -157,11 +171,14 @@ def _digest(answer: Answer, claimed: str) -> str:
 
 
 def _members(index: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Give an index's platforms, and the digests of their manifests, the first of each."""
+    """Give an index's platforms, "" for one that is not said, and the digests of their manifests.
+
+    Of two for one platform, the first counts; attestations are left out.
+    """
     seen = set()
     for entry in _list(index.get("manifests")):
-        name, digest = _platform(entry.get("platform")), str(entry.get("digest"))
-        if name and name not in seen and is_digest(digest):
+        name, digest = _platform(entry.get("platform") or {}), str(entry.get("digest"))
+        if name is not None and name not in seen and is_digest(digest):
             seen.add(name)
             yield name, digest
 
@@ -193,11 +210,11 @@ def _described(access: Access, manifest: Mapping[str, Any]) -> tuple[str | None,
 
 
 def _platform(said: object) -> str | None:
-    """Name a platform; attestations beside an image have `unknown/unknown`."""
+    """Name a platform, "" where none is said; None for an attestation, of `unknown/unknown`."""
     if not isinstance(said, dict) or "unknown" in (said.get("os"), said.get("architecture")):
         return None
     parts = (said.get("os"), said.get("architecture"), said.get("variant"))
-    return "/".join(str(part) for part in parts if part) or None
+    return "/".join(str(part) for part in parts if part)
 
 
 def _document(answer: Answer) -> dict[str, Any]:

@@ -79,6 +79,13 @@ def test_every_input_changes_what_is_run(name: str) -> None:
     assert what_runs(base | {name: GIVEN[name]}) != what_runs(base)
 
 
+def test_a_login_by_input_never_goes_to_the_job_s_registry() -> None:
+    login = {"registry-username": "me", "registry-password": "secret"}
+    assert given_environment(Inputs(login))["REGISTRY"] == "docker.io"
+    assert given_environment(Inputs(login | {"registry": "ghcr.io"}))["REGISTRY"] == "ghcr.io"
+    assert "REGISTRY" not in given_environment(Inputs({}))
+
+
 def test_the_settle_step_has_what_it_needs_to_find_the_release(action: dict[str, Any]) -> None:
     (step,) = (step for step in action["runs"]["steps"] if step["id"] == "settle")
     for name, value in GIVEN.items():

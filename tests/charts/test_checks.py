@@ -83,6 +83,19 @@ def test_limits_are_requests_too() -> None:
     assert review(deployment(sizes, ("limits: {", "limits: {cpu: 1, ")), "1.31") == ()
 
 
+def test_a_probe_without_a_handler_is_none() -> None:
+    probes = "readinessProbe: {}, livenessProbe: {exec: {command: [a]}}"
+    pod = f"{{containers: [{{name: a, image: 'x/a:1', {probes}}}]}}"
+    finding, _ = review(in_pod("Deployment", pod))
+    assert finding.message.endswith("no readinessProbe.")
+
+
+def test_a_pod_s_resources_are_its_containers_too() -> None:
+    sizes = "resources: {requests: {cpu: 1}, limits: {memory: 64Mi}}"
+    pod = f"{{{sizes}, containers: [{{name: a, image: 'x/a:1'}}]}}"
+    assert review(in_pod("Job", pod)) == ()
+
+
 def in_pod(kind: str, pod: str) -> Objects:
     """Put a pod's specification where objects of a kind have it."""
     text = f"template: {{metadata: {{labels: {{app: shop}}}}, spec: {pod}}}"

@@ -257,7 +257,7 @@ def test_a_registry_busy_for_long_is_unavailable(scripted: Scripted) -> None:
         ((200, {}, b"[" * 100_000), "not JSON"),
         ((200, {}, b"[]"), "not an object"),
         ((200, {"Docker-Content-Digest": f"sha256:{'0' * 64}"}, MANIFEST), "have the digest"),
-        ((429, {"Retry-After": "never"}, b""), "cannot be asked"),
+        ((429, {"Retry-After": "never"}, b""), r"busy \(HTTP 429\)"),
         ((500, {}, b"{}"), "HTTP 500"),
         ((302, {"Location": "/again"}, b""), "redirects more than 5 times"),
         ((302, {"Location": "http://elsewhere.invalid/x"}, b""), "not HTTPS"),
@@ -361,6 +361,24 @@ def test_what_a_configuration_would_say_is_left_out_where_it_cannot_be_had(
     scripted.answer = sparse
     found = ANONYMOUS.find(Image(f"{scripted.host}/plate/app", "1.5.0"))
     assert found == FoundImage(digest_of(index), {"linux/arm64": member}, None)
+
+
+@pytest.mark.parametrize("platform", [None, {}, {"os": "", "architecture": ""}])
+def test_an_index_need_not_say_its_platforms(
+    scripted: Scripted, platform: dict[str, str] | None
+) -> None:
+    entry = {"digest": digest_of(MANIFEST)} | ({} if platform is None else {"platform": platform})
+    index = artifact(mediaType=OCI_INDEX, manifests=[entry])
+    scripted.answer = lambda seen: (200, {}, index if seen.path.endswith("1.5.0") else MANIFEST)
+    found = ANONYMOUS.find(Image(f"{scripted.host}/plate/app", "1.5.0"))
+    assert (found.digest, found.platforms) == (digest_of(index), {})
+
+
+@pytest.mark.parametrize("said", ["application/json", "application/octet-stream", "text/plain"])
+def test_a_manifest_may_be_known_by_its_shape(scripted: Scripted, said: str) -> None:
+    plain = json.dumps({k: v for k, v in json.loads(MANIFEST).items() if k != "mediaType"}).encode()
+    scripted.answer = lambda _: (200, {"Content-Type": said}, plain)
+    assert ANONYMOUS.find(Image(f"{scripted.host}/plate/app", "1")).digest == digest_of(plain)
 
 
 @pytest.mark.parametrize(
