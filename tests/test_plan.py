@@ -251,6 +251,88 @@ def test_two_applications_of_one_name_are_two(repository: Repository) -> None:
     assert found(report, "shared-values")
 
 
+@pytest.mark.parametrize(
+    ("asked", "written", "image"),
+    [("v1.5.0", "v1.5.0", "1.5.0"), ("1.5.0", "1.5.0", "1.5.0")],
+)
+def test_a_chart_may_take_the_v_away(
+    repository: Repository, asked: str, written: str, image: str
+) -> None:
+    repository.service("api", "values-prod.yaml", tag=".Values.tag | trimPrefix `v`")
+    repository.write({"charts/api/values-prod.yaml": "tag: v1.4.2\n"})
+    status, report = repository.plan(f"api={asked}")
+    assert status == 0, report
+    assert [one["after"] for one in report["edits"]] == [written]
+    assert f"+        image: registry.example/api:{image}\n" in report["diff"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "imageName: 'registry.example/api:{{ .Values.tag }}'",
+        "image: {repository: registry.example/api, tag: '{{ .Values.tag }}'}",
+        "image: {registry: registry.example, repository: api, tag: '{{ .Values.tag }}'}",
+    ],
+)
+def test_a_custom_resource_may_say_its_image_otherwise(repository: Repository, spec: str) -> None:
+    repository.service("api", "values-prod.yaml")
+    cluster = "apiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: {name: api}\n"
+    repository.write(
+        {
+            "charts/api/templates/api.yaml": f"{cluster}spec: {{{spec}}}\n",
+            "charts/api/values-prod.yaml": "tag: 1.4.2\n",
+        }
+    )
+    status, report = repository.plan("api=1.5.0")
+    assert status == 0, report
+    assert report["services"][0]["key"] == "tag"
+
+
+def test_a_dependency_is_vendored_by_its_own_name(repository: Repository) -> None:
+    repository.service("api", "values-prod.yaml")
+    depends = (
+        "dependencies: [{name: postgresql, version: 1.0.0, repository: 'https://127.0.0.1:1/'}]\n"
+    )
+    repository.write(
+        {
+            "charts/api/Chart.yaml": CHART + depends,
+            "charts/api/charts/db/Chart.yaml": "apiVersion: v2\nname: postgresql\nversion: 1.0.0\n",
+            "charts/api/values-prod.yaml": "tag: 1.4.2\n",
+            "charts/api/.helmignore": "*-values.yaml\n",
+        }
+    )
+    status, report = repository.plan("api=1.5.0")
+    assert status == 0, report
+
+
+def test_a_packed_chart_may_read_the_files_of_its_parent(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.service("api", "values-prod.yaml")
+    helper = (
+        "{{ define `lib.note` }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: note}\n"
+        "data: {size: {{ .Files.Get `values-prod.yaml` | len | quote }}}\n{{ end }}\n"
+    )
+    library = tmp_path / "lib"
+    (library / "templates").mkdir(parents=True)
+    (library / "Chart.yaml").write_text(
+        "apiVersion: v2\nname: lib\nversion: 1.0.0\ntype: library\n"
+    )
+    (library / "templates" / "_lib.tpl").write_text(helper)
+    (repository.root / "charts" / "api" / "charts").mkdir()
+    packed = str(repository.root / "charts" / "api" / "charts")
+    subprocess.run(["helm", "package", str(library), "-d", packed], check=True, capture_output=True)
+    repository.write(
+        {
+            "charts/api/templates/note.yaml": "{{ include `lib.note` . }}\n",
+            "charts/api/values-prod.yaml": "tag: 1.4.2\n",
+        }
+    )
+    status, report = repository.plan("api=1.50.0")
+    assert status == 3
+    assert "ConfigMap note: data.size: 11 -> 12" in str(report["findings"])
+
+
 def test_a_glob_finds_the_values_behind_a_link(repository: Repository) -> None:
     repository.service("api", "'conf/*.yaml'", tag=".Values.tag")
     repository.write({"shared/prod.yaml": "tag: 1.4.2\n"})

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from plate_release.charts.inputs import Layer, Parameter
 from plate_release.charts.objects import Rendered
@@ -22,8 +22,27 @@ from plate_release.model import Image
 from plate_release.values import Key, scalars
 
 Role = Literal["tag", "digest", "whole"]
-Affixes = tuple[str, str]
-"""What a template puts before and behind a value to make the tag: `v`, `-alpine`."""
+
+
+class Affixes(NamedTuple):
+    """What a template puts before and behind a value to make the tag: `v`, `-alpine`.
+
+    `plain`: it takes the value's own leading v away.
+    """
+
+    before: str = ""
+    behind: str = ""
+    plain: bool = False
+
+    def tag(self, value: str) -> str:
+        """Return the tag that a value makes."""
+        return f"{self.before}{value.removeprefix('v') if self.plain else value}{self.behind}"
+
+    def value(self, tag: str) -> str:
+        """Return the value that makes a tag; a tag that none makes is one itself."""
+        inner = tag.removeprefix(self.before).removesuffix(self.behind)
+        return inner if inner and self.tag(inner) == tag else tag
+
 
 # So many values are marked one by one, where the chart takes not all marks at once.
 _MOST_ALONE = 20
@@ -212,7 +231,7 @@ def _shown(search: Search, marks: Mapping[Path, Any], values: Any) -> list[Candi
         path: {
             before[one.place]: _affixes(one.image, as_text(mark))
             for one in shown
-            if as_text(mark) in one.image and one.place in before
+            if as_text(mark).removeprefix("v") in one.image and one.place in before
         }
         for path, mark in marks.items()
     }
@@ -220,8 +239,9 @@ def _shown(search: Search, marks: Mapping[Path, Any], values: Any) -> list[Candi
 
 
 def _affixes(image: str, mark: str) -> Affixes:
-    before, _, behind = (split_image(image).tag or mark).partition(mark)
-    return before, behind
+    seen = mark if mark in image else mark.removeprefix("v")
+    before, _, behind = (split_image(image).tag or seen).partition(seen)
+    return Affixes(before, behind, plain=seen != mark)
 
 
 def _mark(value: Any, index: int) -> Any:
@@ -246,7 +266,7 @@ def as_text(value: Any) -> str:
 
 
 def _plain(users: Iterable[Container]) -> dict[Container, Affixes]:
-    return dict.fromkeys(users, ("", ""))
+    return dict.fromkeys(users, Affixes())
 
 
 def _claims(search: Search) -> dict[Path, tuple[Container, ...]]:
@@ -312,7 +332,8 @@ def _repositories(holder: Any, images: list[Image]) -> Iterator[tuple[Any, Image
 
 
 def _is_part(image: Image, text: str) -> bool:
-    return len(text) >= _LEAST_PART and image.tag is not None and text in image.tag
+    plain = text.removeprefix("v")
+    return len(text) >= _LEAST_PART and image.tag is not None and plain in image.tag
 
 
 def _hides(image: Image, text: str) -> bool:

@@ -24,6 +24,12 @@ _SCHEMA_ITEM = re.compile(r"- (?:at '(?P<pointer>[^']*)'|(?P<dotted>[\w.()-]+)):
 _QUOTED_VALUE = re.compile(r"(- at '[^']*': )'[^\n]*'(?= (?:does not match|is not valid) )")
 _NOT_VALID = re.compile(r"(the value is not valid [\w-]+): [^\n]*")
 _LOGIN = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_NUMBER_WANTED = re.compile(
+    r"got string, want (?:integer|number)|Expected: (?:integer|number), given: string"
+)
+_TEXT_FOR_NUMBER = (
+    "A tag is written as a text, so that 1.10 stays 1.10: let values.schema.json take texts there."
+)
 _MISSING_DEPENDENCY = re.compile(r"missing in charts/ directory: ")
 _LINTED = re.compile(r"^\[(?:WARNING|ERROR)\] (?P<place>[^:\n]+): (?P<text>.+)$", re.MULTILINE)
 
@@ -71,7 +77,8 @@ def complaint(
     if _MISSING_DEPENDENCY.search(text):
         todo = f"Run `helm dependency build {chart}` and commit {chart}/charts."
         return Complaint(shown, f"{chart}/Chart.yaml".lstrip("/"), 0, todo)
-    return Complaint(shown, file, line, values=tuple(_values(text, subcharts)))
+    todo = _TEXT_FOR_NUMBER if _NUMBER_WANTED.search(text) else ""
+    return Complaint(shown, file, line, todo, tuple(_values(text, subcharts)))
 
 
 def linted(said: str, chart: str) -> Iterator[str]:

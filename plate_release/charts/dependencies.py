@@ -12,6 +12,7 @@ from plate_release.charts.reading import at, load, maps
 from plate_release.charts.valuefiles import Place, inside
 from plate_release.model import EntryKind, Tree
 
+_READS_FILES = re.compile(rb"\bFiles\b")
 # Charts of apiVersion v1 have the latter two.
 _DEPENDENCIES = ("Chart.yaml", "Chart.lock", "requirements.yaml", "requirements.lock")
 
@@ -49,16 +50,21 @@ class Folders:
         files (`.Files`).
         """
         held = [file for file in files if self._hold(file)]
-        return any(posixpath.basename(file) == "values.yaml" for file in held) or (
-            bool(held) and any(b".Files" in text for text in chain(values, self._templates()))
+        if not held:
+            return False
+        if any(posixpath.basename(file) == "values.yaml" for file in held):
+            return True
+        paths = {path for folder in self.paths for path, _ in self.tree.entries(folder)}
+        # What is packed may hold any template.
+        return any(path.endswith(".tgz") for path in paths) or any(
+            _READS_FILES.search(text) for text in chain(values, self._templates(paths))
         )
 
     def _hold(self, file: str) -> bool:
         reals = map(self.tree.real, self.paths)
         return any(not real or f"{file}/".startswith(f"{real}/") for real in reals)
 
-    def _templates(self) -> Iterable[bytes]:
-        paths = {path for folder in self.paths for path, _ in self.tree.entries(folder)}
+    def _templates(self, paths: Iterable[str]) -> Iterable[bytes]:
         return self.tree.read_many([path for path in paths if "templates/" in path]).values()
 
 

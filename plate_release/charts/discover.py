@@ -77,16 +77,25 @@ def applications(tree: Tree, under: str = "environments") -> Discovery:
     A file that speaks of Argo CD but cannot be read (broken, or a Helm template) is left out
     with a finding.
     """
-    found: list[Manifest | Generator] = []
-    findings: list[Finding] = []
-    for file, data in sorted(_candidates(tree, under).items()):
-        try:
-            found += [o for document in documents(data) for o in _objects(document, file)]
-        except (yaml.YAMLError, ValidationError) as error:
-            findings.append(_unreadable(file, data, error))
-    manifests = [item for item in found if isinstance(item, Manifest)]
-    generators = tuple(item for item in found if isinstance(item, Generator))
-    return Discovery(under, tuple(manifests), generators, tuple(findings))
+    files = sorted(_candidates(tree, under).items())
+    found = [one for file, data in files for one in _read(file, data)]
+    return Discovery(
+        under,
+        tuple(one for one in found if isinstance(one, Manifest)),
+        tuple(one for one in found if isinstance(one, Generator)),
+        tuple(one for one in found if isinstance(one, Finding)),
+    )
+
+
+def _read(file: str, data: bytes) -> Iterator[Manifest | Generator | Finding]:
+    try:
+        for document in documents(data):
+            try:
+                yield from list(_objects(document, file))
+            except (yaml.YAMLError, ValidationError) as error:
+                yield _unreadable(file, data, error)
+    except yaml.YAMLError as error:
+        yield _unreadable(file, data, error)
 
 
 def find(discovery: Discovery, name: str, namespace: str = "") -> Manifest | None:

@@ -19,7 +19,7 @@ from plate_release.charts.candidates import (
 )
 from plate_release.charts.inputs import Layer, Parameter
 from plate_release.charts.objects import Rendered
-from plate_release.charts.reading import at
+from plate_release.charts.reading import at, some_of
 from plate_release.charts.render import OpenChart
 from plate_release.charts.winner import editable
 from plate_release.charts.workloads import Container, ContainerPlace, split_image
@@ -27,6 +27,8 @@ from plate_release.errors import PlanRefused
 from plate_release.model import Ask, Image
 from plate_release.values import Key
 from plate_release.values.keys import Match
+
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,11 @@ class ImageKeys:
 
     def tag_for(self, container: Container, tag: str) -> str:
         """Return the tag that a container's image has when the key holds `tag`."""
-        before, behind = self.affixes.get(container.place, ("", ""))
-        return f"{before}{tag}{behind}"
+        return self.affixes.get(container.place, Affixes()).tag(tag)
 
     def meant(self, ask: Ask) -> Ask:
         """Return what to write for a tag that is asked for as images have it: `v1.5.0`."""
-        before, behind = next(iter(self.affixes.values()), ("", ""))
-        if not ask.tag.startswith(before) or not ask.tag.endswith(behind):
-            return ask
-        return replace(ask, tag=ask.tag[len(before) : len(ask.tag) - len(behind)] or ask.tag)
+        return replace(ask, tag=next(iter(self.affixes.values()), Affixes()).value(ask.tag))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +181,14 @@ def _only(searches: Sequence[Search], found: list[Candidate], values_file: str |
     if found:
         raise PlanRefused(
             f"Several keys of {name} hold an image's tag.",
-            why="\n".join(map(str, found)),
+            why="\n".join(some_of([str(one) for one in found], _SHOWN)),
             todo=f"Choose one in the configuration, such as {_choice(found)}.",
         )
     images = [f"{c}: {_told(c.image)}" for search in searches for c in search.containers]
     raise PlanRefused(
         f"No values key of {name}{f' in {values_file}' if values_file else ''} decides"
         " a container's tag.",
-        why="\n".join(images) or "The chart runs no container.",
+        why="\n".join(some_of(images, _SHOWN)) or "The chart runs no container.",
         todo="Let the chart take the tag from its values, or name the key as `tag-key`.",
     )
 
@@ -210,7 +208,7 @@ def _refuse_stranger(
     others = [one for one in found if not set(own).isdisjoint(one.containers)]
     raise PlanRefused(
         f"{tag.key} holds the tag of {tag.containers[0]}, which is not {service} by its name.",
-        why="\n".join([f"{own[0]}: {_told(own[0].image)}", *map(str, found)]),
+        why="\n".join(some_of([f"{own[0]}: {_told(own[0].image)}", *map(str, found)], _SHOWN)),
         todo=f"Name the key of {service} in the configuration, such as"
         f" `tag-key: {(others or [tag])[0].key}`.",
     )

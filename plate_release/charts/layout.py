@@ -2,13 +2,18 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from plate_release.charts.complaints import complaint
 from plate_release.charts.dependencies import Dependency
 from plate_release.charts.helm import Helm
 from plate_release.charts.inputs import SKIP_SCHEMA, ChartInputs, RemoteChart
 from plate_release.charts.objects import ECHO, ECHO_TEMPLATE
+from plate_release.charts.reading import at, load
 from plate_release.errors import ChartRefused
 
 _DEEPEST = 12  # of what is packed
@@ -64,8 +69,15 @@ def _export(inputs: ChartInputs, folder: str, into: Path, files: Mapping[str, by
 
 def _vendored(dependency: Dependency, folder: Path) -> bool:
     # A package has the version behind the name: redis-20.1.2.tgz is no redis-ha.
-    patterns = (f"{dependency.name}/Chart.yaml", f"{dependency.name}-[0-9v]*.tgz")
-    return any(any((folder / "charts").glob(pattern)) for pattern in patterns)
+    packed = (folder / "charts").glob(f"{dependency.name}-[0-9v]*.tgz")
+    unpacked = (folder / "charts").glob("*/Chart.yaml")
+    return any(packed) or any(_name_of(chart) == dependency.name for chart in unpacked)
+
+
+def _name_of(chart: Path) -> Any:
+    with suppress(yaml.YAMLError):
+        return at(load(chart.read_bytes()), ("name",))
+    return None
 
 
 def _build(

@@ -12,7 +12,7 @@ import yaml
 from plate_release.charts.reading import at, load
 from plate_release.errors import ChartRefused
 
-ECHO = "plate-release-values.yaml"
+ECHO = "plate-release-echo.yaml"
 """The name of a template laid beside the chart's own, which gives back the values that helm merged.
 
 helm runs the deepest template first: put below all others, it runs before any has changed them.

@@ -1,22 +1,24 @@
 """Prove that an edit brings the asked image to the containers, and nothing else. Pure."""
 
-import base64
-import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 
+from plate_release.charts.derived import Shift, follows, is_hash, shifts
 from plate_release.charts.difference import Change, Difference
 from plate_release.charts.key import Wanted
-from plate_release.charts.objects import Objects
+from plate_release.charts.objects import KubernetesObject, Objects
+from plate_release.charts.reading import some_of
 from plate_release.charts.workloads import Container, containers, split_image
 from plate_release.errors import NoEffect, PlanRefused
 from plate_release.model import Check, Finding, Image
 
-_HASH = re.compile(r"[0-9a-f]{16,128}")
-_SHORT_HASH = re.compile(r"[0-9a-f]{6,128}")
-_HASHED = re.compile(r"checksum|hash|sha|digest", re.IGNORECASE)
+# What goes with its name: what they hold is not carried over.
+_KEEPERS = {
+    "CustomResourceDefinition",
+    "Namespace",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "StatefulSet",
+}
 _SHOWN = 10
 
 
@@ -24,25 +26,48 @@ def unexplained(difference: Difference, wanted: Sequence[Wanted]) -> Iterator[st
     """Give what changes beyond the images, without a reason that lies in them.
 
     A value follows the image where it is the same text with the old tag or digest replaced by the
-    new one (a version label, a Job's name), or where it is a checksum in metadata.
+    new one (a version label, a Job's name), or where it is a checksum.
     """
-    pairs = [*_pairs(wanted), *_renamed(difference)]
+    pairs = [*shifts(wanted), *_renamed(difference)]
     for one in difference.objects:
         if one.before is None or one.after is None:
             yield f"{one}: the object {'appears' if one.before is None else 'goes'}"
-            continue
-        for change in one.changes:
-            if not (_follows(change, pairs) or _is_asked_image(change, wanted)):
-                yield f"{one}: {change}"
+        elif one.after.kind in _KEEPERS and one.before.name != one.after.name:
+            yield f"{one.before}: {one.after} would take its place, without what it holds"
+        else:
+            for change in one.changes:
+                if not _is_explained(one.after, change, pairs, wanted):
+                    yield f"{one}: {change}"
 
 
-def _renamed(difference: Difference) -> Iterator[tuple[str, str]]:
+def _is_explained(
+    one: KubernetesObject, change: Change, pairs: list[Shift], wanted: Sequence[Wanted]
+) -> bool:
+    if change.path == ("metadata", "namespace"):
+        return False
+    return (
+        follows(one, change, pairs)
+        or _is_asked_image(change, wanted)
+        or _is_pull_policy(one, change, wanted)
+    )
+
+
+def _is_pull_policy(one: KubernetesObject, change: Change, wanted: Sequence[Wanted]) -> bool:
+    """Whether it says when an asked image is pulled, which is another time for `latest`."""
+    *holder, last = change.path
+    return last == "imagePullPolicy" and any(
+        container.object.template == one.template and container.place[-1] == tuple(holder)
+        for _, container in _of_each(wanted)
+    )
+
+
+def _renamed(difference: Difference) -> Iterator[Shift]:
     """Give the names of objects that end in a hash of their content, by which others name them."""
     for one in difference.objects:
         if one.before and one.after and one.before.name != one.after.name:
             old, new = one.before.name, one.after.name
             (start, _, end), (same, _, other) = old.rpartition("-"), new.rpartition("-")
-            if start == same and _SHORT_HASH.fullmatch(end) and _SHORT_HASH.fullmatch(other):
+            if start == same and is_hash(end) and is_hash(other):
                 yield old, new
 
 
@@ -72,12 +97,6 @@ def prove(
             todo="Release what nobody asked for by a commit of its own first.",
         )
     return tuple(_findings(before, after, wanted))
-
-
-def some_of(lines: list[str], most: int) -> list[str]:
-    """Return the first lines, and how many there are more."""
-    left = len(lines) - most
-    return [*lines[:most], f"and {left} more"] if left > 0 else lines
 
 
 def _of_each(wanted: Iterable[Wanted]) -> Iterator[tuple[Wanted, Container]]:
@@ -127,102 +146,3 @@ def _is(image: Image, asked: Image) -> bool:
     if asked.digest:
         return image.digest == asked.digest and image.tag in {asked.tag, None}
     return image.tag == asked.tag and image.digest is None
-
-
-def _pairs(wanted: Sequence[Wanted]) -> list[tuple[str, str]]:
-    """Return the texts that may stand for each other, the longest first."""
-    shifts = {
-        (split_image(container.image), replace(one.image(container), repository=""))
-        for one, container in _of_each(wanted)
-    }
-    for keys, ask in ((one.keys, one.ask) for one in wanted if not one.keys.whole):
-        shifts.add((Image("", keys.values[keys.main] or None), Image("", ask.tag, ask.digest)))
-    pairs = {pair for shift in shifts for pair in _pairs_of(*shift)}
-    pairs |= {(_base64(one), _base64(other)) for one, other in pairs}
-    return sorted((pair for pair in pairs if pair[0]), key=lambda pair: (-len(pair[0]), pair))
-
-
-def _pairs_of(old: Image, new: Image) -> Iterator[tuple[str, str]]:
-    yield _tail(old), _tail(new)
-    if old.tag and new.tag:
-        yield from ((old.tag, new.tag), (old.tag, _tail(new)[1:]))
-        yield from ((form(old.tag), form(new.tag)) for form in _FORMS)
-    if old.digest and new.digest:
-        yield old.digest.rpartition(":")[2], new.digest.rpartition(":")[2]
-
-
-def _tail(image: Image) -> str:
-    return str(image)[len(image.repository) :]
-
-
-def _slug(sign: str, tag: str) -> str:
-    return re.sub(r"[._]", sign, tag.lower())
-
-
-def _hash(algorithm: str, length: int, tag: str) -> str:
-    return hashlib.new(algorithm, tag.encode(), usedforsecurity=False).hexdigest()[:length]
-
-
-def _cut(length: int, tag: str) -> str:
-    return tag[:length]
-
-
-def _minor(tag: str) -> str:
-    """Return `1.4` of `v1.4.2`."""
-    match = re.match(r"v?(\d+\.\d+)(?=[.+-]|$)", tag)
-    return match[1] if match else ""
-
-
-def _major(tag: str) -> str:
-    """Return `v1` of `1.4.2`."""
-    match = re.match(r"v?(\d+)\.\d", tag)
-    return f"v{match[1]}" if match else ""
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-# What charts make of a tag: a label without its v, a short commit, the hash in a Job's name.
-_FORMS: tuple[Callable[[str], str], ...] = (
-    *(partial(_slug, sign) for sign in "-_"),
-    *(partial(_cut, length) for length in (63, 40, 12, 10, 8, 7)),
-    *(partial(_hash, name, n) for name in ("sha256", "sha1") for n in (64, 40, 32, 16, 12, 10, 8)),
-    _minor,
-    _major,
-    lambda tag: tag.removeprefix("v"),
-)
-
-
-def _follows(change: Change, pairs: list[tuple[str, str]]) -> bool:
-    old, new = change.before, change.after
-    if not isinstance(old, str) or not isinstance(new, str):
-        return False
-    if any(_replaced(old, *pair) == new for pair in pairs) or _is_checksum(change):
-        return True
-    # A text of several lines may have the tag in more than one form.
-    for pair in pairs:
-        old = _replaced(old, *pair)
-    return old == new
-
-
-def _replaced(text: str, old: str, new: str) -> str:
-    """Replace `old` where it stands for itself: 1.4 is in v1.4-shop, but not in 21.4 or 1.4.2."""
-    start, end = (
-        _edge(old[0], r"(?<![0-9])(?<![0-9]\.)", "<!"),
-        _edge(old[-1], r"(?!\.?[0-9])", "!"),
-    )
-    return re.sub(start + re.escape(old) + end, lambda _: new, text)
-
-
-def _edge(sign: str, beside_digit: str, look: str) -> str:
-    if sign.isdigit():
-        return beside_digit
-    return f"(?{look}[A-Za-z0-9])" if sign.isalpha() else ""
-
-
-def _is_checksum(change: Change) -> bool:
-    if "annotations" not in change.path and "labels" not in change.path:
-        return False
-    form = _SHORT_HASH if _HASHED.search(str(change.path[-1])) else _HASH
-    return all(form.fullmatch(str(side)) for side in (change.before, change.after))

@@ -50,10 +50,19 @@ def _containers(objects: Objects) -> Iterator[Container]:
         if one.kind in _TEXT_ONLY or one.hooks & TESTS:
             continue
         origin = (one.source, one.kind, one.template)
-        for path, body in _with_image(one.body, ()):
+        for path, body, image in _with_image(one.body, ()):
             name = str(body.get("name") or dotted(path))
-            yield Container(one, name, (*origin, seen[origin], path), body["image"])
+            yield Container(one, name, (*origin, seen[origin], path), image)
         seen[origin] += 1
+
+
+def _image(said: Any) -> str | None:
+    if isinstance(said, dict) and isinstance(said.get("repository"), str):
+        registry = f"{said['registry']}/" if said.get("registry") else ""
+        tag = f":{said['tag']}" if said.get("tag") else ""
+        digest = f"@{said['digest']}" if said.get("digest") else ""
+        return f"{registry}{said['repository']}{tag}{digest}"
+    return said if isinstance(said, str) else None
 
 
 @lru_cache(maxsize=1024)
@@ -65,10 +74,12 @@ def split_image(text: str) -> Image:
     return Image(repository, (match["tag"] or None) if match else None, digest or None)
 
 
-def _with_image(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _with_image(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any], str]]:
+    """Give each map that holds an image: as a text, or in parts as some custom resources do."""
     if isinstance(value, dict):
-        if isinstance(value.get("image"), str):
-            yield path, value
+        image = _image(value.get("image", value.get("imageName")))
+        if image is not None:
+            yield path, value, image
         for key, item in value.items():
             if key != "metadata":
                 yield from _with_image(item, (*path, key))

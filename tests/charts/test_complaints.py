@@ -118,6 +118,21 @@ def test_a_value_that_a_schema_refuses_is_not_told() -> None:
     assert "- at '/password': the value does not match pattern '^[0-9]+$'" in text
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "- at '/image/tag': got string, want integer",
+        "- image.tag: Invalid type. Expected: integer, given: string",
+    ],
+)
+def test_a_schema_that_wants_a_number_for_a_tag_is_told_what_to_change(line: str) -> None:
+    said = (
+        "Error: values don't meet the specifications of the schema(s) in the following chart(s):\n"
+        f"shop:\n{line}\n"
+    )
+    assert "let values.schema.json take texts" in complaint(said, HOME, NAMES, "charts/shop").todo
+
+
 def test_a_value_that_is_no_uri_is_not_told() -> None:
     said = (
         "Error: values don't meet the specifications of the schema(s) in the following chart(s):\n"

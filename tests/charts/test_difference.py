@@ -327,6 +327,9 @@ FOLLOWS = [
     ({"hash": "a" * 40}, {"hash": "b" * 40}),
     ({"checksum/config": "0123abcd"}, {"checksum/config": "4567cdef"}),
     ({"config-sha": "0123ab"}, {"config-sha": "4567cd"}),
+    ({"rollme": "0123abcd"}, {"rollme": "4567cdef"}),
+    ({"checksum/all": "MDEyM2FiY2Q="}, {"checksum/all": "NDU2N2NkZWY="}),
+    ({"digits": "142"}, {"digits": "150"}),
     ({"minor": "1.4"}, {"minor": "1.5"}),
     ({"base64": "MS40LjI="}, {"base64": "MS41LjA="}),
     ({"name": "run-8ec5a17a"}, {"name": "run-1f4dc096"}),
@@ -357,6 +360,88 @@ def test_anything_else_is_refused(old: dict[str, str], new: dict[str, str]) -> N
     with pytest.raises(PlanRefused, match=r"would change more than the image") as caught:
         proved(before, after, Ask("shop", "1.5.0"))
     assert f"Pod shop: metadata.annotations.{next(iter(new))}: " in caught.value.why
+
+
+LONG = "1.4.2-" + "a" * 56 + ".x"
+LONG_NEW = LONG.replace("1.4.2", "1.5.0")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "was", "becomes"),
+    [
+        ("sha-abcdef1", "sha-1234567", "abcdef1", "1234567"),
+        ("main-abc1234-1700000000", "main-def5678-1800000000", "abc1234", "def5678"),
+        ("1.4.2-alpine", "1.5.0-alpine", "1.4.2", "1.5.0"),
+        (
+            LONG,
+            LONG.replace("1.4.2", "1.5.0"),
+            LONG[:63].rstrip("."),
+            LONG[:63].rstrip(".").replace("1.4.2", "1.5.0"),
+        ),
+    ],
+)
+def test_a_part_of_the_tag_follows(old: str, new: str, was: str, becomes: str) -> None:
+    before, after = rendered(pod(f"s:{old}", a=was)), rendered(pod(f"s:{new}", a=becomes))
+    assert proved(before, after, Ask("s", new)) == ()
+
+
+FIELD = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec: {template: {spec: {containers: [{name: shop, image: 'shop:%s', %s}]}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("tags", "was", "becomes", "asked"),
+    [
+        (("1234", "1235"), "build: 1234", "build: 1235", True),
+        (("1.4.2", "1.5.0"), "build: 1234", "build: 1235", False),
+        (("7", "8"), "build: 7", "build: 8", False),
+        (("latest", "1.5.0"), "imagePullPolicy: Always", "imagePullPolicy: IfNotPresent", True),
+        (
+            ("1", "2"),
+            "env: [{name: CONFIG_HASH, value: 0123abcd}]",
+            "env: [{name: CONFIG_HASH, value: 4567cdef}]",
+            True,
+        ),
+        (
+            ("1", "2"),
+            "env: [{name: COMMIT, value: 0123abcd}]",
+            "env: [{name: COMMIT, value: 4567cdef}]",
+            False,
+        ),
+    ],
+)
+def test_a_field_beside_the_image(
+    tags: tuple[str, str], was: str, becomes: str, *, asked: bool
+) -> None:
+    before, after = rendered(FIELD % (tags[0], was)), rendered(FIELD % (tags[1], becomes))
+    if asked:
+        assert proved(before, after, Ask("shop", tags[1])) == ()
+        return
+    with pytest.raises(PlanRefused, match="would change more than the image"):
+        proved(before, after, Ask("shop", tags[1]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "namespace"),
+    [
+        ("PersistentVolumeClaim", "data-%s", "shop"),
+        ("StatefulSet", "db-%s", "shop"),
+        ("ConfigMap", "shop", "shop-%s"),
+    ],
+)
+def test_what_holds_something_is_not_renamed_with_the_tag(
+    kind: str, name: str, namespace: str
+) -> None:
+    def chart(tag: str) -> Objects:
+        text = f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\n"
+        return rendered(pod(f"s:{tag}"), text.replace("%s", tag))
+
+    with pytest.raises(PlanRefused, match="would change more than the image"):
+        proved(chart("111"), chart("222"), Ask("s", "222"))
 
 
 def test_the_name_of_a_major_version_follows() -> None:

@@ -97,6 +97,14 @@ def test_a_near_miss_is_named(write: DirectoryTree) -> None:
     assert "Did you mean plate-api?" in said
 
 
+def test_a_template_among_applications_hides_none(write: DirectoryTree) -> None:
+    template = manifest("t").replace("{name: t,", "{name: '{{ .Values.name }}',")
+    put(write, "all.yaml", f"{manifest('a-prod')}---\n{template}---\n{manifest('b-prod')}")
+    found = applications(write)
+    assert [m.name for m in found.manifests] == ["a-prod", "b-prod"]
+    assert [f.level for f in found.findings] == ["info"]
+
+
 def test_a_folder_without_applications_is_told(write: DirectoryTree) -> None:
     unknown = unknown_service(applications(write, "apps"), "shop", "prod")
     assert "in no file below apps/. Known: none." in unknown.why

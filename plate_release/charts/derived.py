@@ -1,0 +1,156 @@
+"""What charts derive from a tag: labels, names, hashes; which of it changes with the tag. Pure."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeAlias
+
+from plate_release.charts.difference import Change
+from plate_release.charts.key import Wanted
+from plate_release.charts.objects import KubernetesObject
+from plate_release.charts.reading import at
+from plate_release.charts.workloads import split_image
+from plate_release.model import Image
+
+Shift: TypeAlias = tuple[str, str]
+"""A text, and the one that takes its place."""
+
+_HASH = re.compile(r"[0-9a-f]{6,128}")
+_LONG = 16  # characters of what is a hash without being named so
+_HASHED = re.compile(r"checksum|hash|sha|digest|roll", re.IGNORECASE)
+_PART = 3  # characters of a part of a tag that stands for itself
+
+
+def shifts(wanted: Sequence[Wanted]) -> list[Shift]:
+    """Return the texts that may stand for each other, the longest first."""
+    images = {
+        (split_image(container.image), replace(one.image(container), repository=""))
+        for one in wanted
+        for container in one.keys.containers
+    }
+    for keys, ask in ((one.keys, one.ask) for one in wanted if not one.keys.whole):
+        images.add((Image("", keys.values[keys.main] or None), Image("", ask.tag, ask.digest)))
+    pairs = {pair for image in images for pair in _pairs_of(*image)}
+    pairs |= {(_base64(one), _base64(other)) for one, other in pairs}
+    return sorted((pair for pair in pairs if pair[0]), key=lambda pair: (-len(pair[0]), pair))
+
+
+def _pairs_of(old: Image, new: Image) -> Iterator[Shift]:
+    yield _tail(old), _tail(new)
+    if old.tag and new.tag:
+        yield from ((old.tag, new.tag), (old.tag, _tail(new)[1:]))
+        yield from ((form(old.tag), form(new.tag)) for form in _FORMS)
+        yield from _parts(old.tag, new.tag)
+    if old.digest and new.digest:
+        yield old.digest.rpartition(":")[2], new.digest.rpartition(":")[2]
+
+
+def _parts(old: str, new: str) -> Iterator[Shift]:
+    """Pair the commits, dates and versions that tags are made of, such as of main-0a1b2c3-2026."""
+    olds, news = (re.split(r"[-_+]", tag) for tag in (old, new))
+    if len(olds) == len(news) > 1:
+        pairs = zip(olds, news, strict=True)
+        yield from ((one, other) for one, other in pairs if min(len(one), len(other)) >= _PART)
+
+
+def _tail(image: Image) -> str:
+    return str(image)[len(image.repository) :]
+
+
+def _slug(sign: str, tag: str) -> str:
+    return re.sub(r"[._]", sign, tag.lower())
+
+
+def _hash(algorithm: str, length: int, tag: str) -> str:
+    return hashlib.new(algorithm, tag.encode(), usedforsecurity=False).hexdigest()[:length]
+
+
+def _cut(length: int, tag: str) -> str:
+    return tag[:length].rstrip("-._")
+
+
+def _minor(tag: str) -> str:
+    """Return `1.4` of `v1.4.2`."""
+    match = re.match(r"v?(\d+\.\d+)(?=[.+-]|$)", tag)
+    return match[1] if match else ""
+
+
+def _major(tag: str) -> str:
+    """Return `v1` of `1.4.2`."""
+    match = re.match(r"v?(\d+)\.\d", tag)
+    return f"v{match[1]}" if match else ""
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+# What charts make of a tag: a label without its v, a short commit, the hash in a Job's name.
+_FORMS: tuple[Callable[[str], str], ...] = (
+    *(partial(_slug, sign) for sign in "-_"),
+    *(partial(_cut, length) for length in (63, 40, 12, 10, 8, 7)),
+    *(partial(_hash, name, n) for name in ("sha256", "sha1") for n in (64, 40, 32, 16, 12, 10, 8)),
+    _minor,
+    _major,
+    lambda tag: tag.removeprefix("v"),
+    lambda tag: tag.replace(".", ""),
+)
+
+
+def follows(one: KubernetesObject, change: Change, pairs: Iterable[Shift]) -> bool:
+    """Whether a change of an object is one of the pairs, or one of a hash. Pure."""
+    old, new = change.before, change.after
+    if type(old) is int and type(new) is int:
+        return len(str(old)) >= _PART and (str(old), str(new)) in pairs
+    if not isinstance(old, str) or not isinstance(new, str):
+        return False
+    if any(_replaced(old, *pair) == new for pair in pairs) or _is_checksum(one, change):
+        return True
+    # A text of several lines may have the tag in more than one form.
+    for pair in pairs:
+        old = _replaced(old, *pair)
+    return old == new
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    """Replace `old` where it stands for itself: 1.4 is in v1.4-shop, but not in 21.4 or 1.4.2."""
+    start, end = (
+        _edge(old[0], r"(?<![0-9])(?<![0-9]\.)", "<!"),
+        _edge(old[-1], r"(?!\.?[0-9])", "!"),
+    )
+    return re.sub(start + re.escape(old) + end, lambda _: new, text)
+
+
+def _edge(sign: str, beside_digit: str, look: str) -> str:
+    if sign.isdigit():
+        return beside_digit
+    return f"(?{look}[A-Za-z0-9])" if sign.isalpha() else ""
+
+
+def is_hash(text: str) -> bool:
+    """Whether a text may be a hash, perhaps cut, of what changes."""
+    return _HASH.fullmatch(text) is not None
+
+
+def _is_checksum(one: KubernetesObject, change: Change) -> bool:
+    """Whether both sides are hashes, in metadata or the environment; short ones by their names."""
+    if not {"annotations", "labels", "env"} & {*change.path}:
+        return False
+    name = at(one.body, (*change.path[:-1], "name")) if change.path[-1] == "value" else None
+    named = _HASHED.search(str(name or change.path[-1]))
+    sides = [_plain(side) for side in (change.before, change.after)]
+    return all(is_hash(side) and (named or len(side) >= _LONG) for side in sides) and (
+        named is not None or "env" not in change.path
+    )
+
+
+def _plain(side: Any) -> str:
+    """Undo base64, where it hides a hash."""
+    try:
+        text = base64.b64decode(str(side), validate=True).decode("ascii")
+    except ValueError:
+        return str(side)
+    return text if is_hash(text) else str(side)
