@@ -22,6 +22,7 @@ from plate_release.charts.secrets import decoded, hides, holds_any, masked
 Heard: TypeAlias = Mapping[tuple[ObjectId, Path], tuple[Any, ...]]
 """What else is rendered in a place that differs each time."""
 
+_CSafeDumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _TRAILING = re.compile(" +$", re.MULTILINE)
 _MISSING = object()
 _CONTEXT = 3
@@ -242,14 +243,8 @@ def _title(body: Mapping[str, Any]) -> str:
     return f"{body.get('kind')} {where}{metadata.get('name') or metadata.get('generateName')}"
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as a block, as people write manifests."""
-
-    def ignore_aliases(self, _data: Any) -> bool:
-        return True
-
-
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    """Write text of several lines as a block, as people write manifests."""
     if "\n" not in value:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value)
     # In a block YAML can hold neither tabs nor blanks at a line's end.
@@ -257,14 +252,33 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", shown, "|")
 
 
-_Dumper.add_representer(str, _text)
+class _Plain(yaml.SafeDumper):
+    """Writes what people read, everything in its place."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+class _Fast(_CSafeDumper):  # type: ignore[misc]  # the base is chosen where libyaml is present
+    """The same, but that it writes emoji as escapes."""
+
+    ignore_aliases = _Plain.ignore_aliases
+
+
+_Plain.add_representer(str, _text)
+_Fast.add_representer(str, _text)
 
 
 def _dumped(body: Mapping[str, Any] | None) -> list[str]:
     if body is None:
         return []
-    text = yaml.dump(body, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
-    return text.splitlines(keepends=True)
+    text = _dump(body, _Fast)
+    return (_dump(body, _Plain) if "\\U" in text else text).splitlines(keepends=True)
+
+
+def _dump(body: Mapping[str, Any], dumper: type[Any]) -> str:
+    text: str = yaml.dump(body, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
+    return text
 
 
 def _shortened(before: Any, after: Any) -> Iterator[str]:

@@ -47,8 +47,9 @@ class Helm:
             "DOCKER_CONFIG": docker,
             "HELM_PLUGINS": str(home / "none"),
             "KUBECONFIG": str(home / "none"),
-            # It lives for a moment: most of its garbage may stay.
-            "GOGC": "400",
+            # It lives for a moment: its garbage may stay, up to a limit.
+            "GOGC": "off",
+            "GOMEMLIMIT": "256MiB",
         }
         try:
             return subprocess.run(

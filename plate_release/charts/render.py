@@ -4,10 +4,12 @@ Source: argo-cd util/helm/cmd.go (template).
 """
 
 import json
+import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,8 @@ from plate_release.model import Check, Finding
 if TYPE_CHECKING:
     import subprocess
 
+_MEMORY = "/dev/shm"  # noqa: S108  # mkdtemp makes a folder of our own in it
+_ROOM = 512 * 1024 * 1024  # bytes; the 64 MiB of a container are too few
 _UNESCAPED_COMMA = re.compile(r"(?<!\\),")
 
 
@@ -32,11 +36,21 @@ _UNESCAPED_COMMA = re.compile(r"(?<!\\),")
 def open_charts(helm: Helm, inputs: Sequence[ChartInputs]) -> Iterator[tuple["OpenChart", ...]]:
     """Lay an Application's charts out in a temporary folder.
 
-    Raises ChartRefused where a chart or what it depends on is not there.
+    It is in TMPDIR if that is set, else in memory where there is room: files are made at once
+    there, and values touch no disk. Raises ChartRefused where a chart or what it depends on is not
+    there.
     """
-    with tempfile.TemporaryDirectory(prefix="plate-release-") as name:
+    folder = helm.environ.get("TMPDIR") or _in_memory()
+    with tempfile.TemporaryDirectory(prefix="plate-release-", dir=folder) as name:
         homes = [(one, Path(name) / str(one.source)) for one in inputs]
         yield tuple(OpenChart(helm, one, home, lay_out(helm, one, home)) for one, home in homes)
+
+
+def _in_memory() -> str | None:
+    with suppress(OSError):
+        if shutil.disk_usage(_MEMORY).free >= _ROOM and os.access(_MEMORY, os.W_OK | os.X_OK):
+            return _MEMORY
+    return None
 
 
 @dataclass(frozen=True, slots=True)

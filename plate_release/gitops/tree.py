@@ -166,7 +166,8 @@ class RepositoryTree:
                     target.mkdir()
                 case kind:
                     target.write_bytes(contents[entry.oid])
-                    target.chmod(0o755 if kind is EntryKind.EXECUTABLE else 0o644)
+                    if kind is EntryKind.EXECUTABLE:
+                        target.chmod(0o755)
 
     def _export_link(self, path: str, target: Path, into: Path, roots: tuple[str, ...]) -> None:
         place = self.locate(path)

@@ -131,6 +131,12 @@ def test_the_users_settings_of_helm_are_not_seen(
     assert data["release"] == "shop-prod/shop"
 
 
+def test_charts_are_laid_out_where_the_environment_says(helm: Helm, tmp_path: Path) -> None:
+    given = replace(helm, environ={**helm.environ, "TMPDIR": str(tmp_path)})
+    with opened(given, DirectoryTree(CORPUS / "pair")) as chart:
+        assert chart.home.is_relative_to(tmp_path)
+
+
 def test_nothing_is_left_behind(helm: Helm) -> None:
     with opened(helm, DirectoryTree(CORPUS / "pair")) as chart:
         chart.render()
