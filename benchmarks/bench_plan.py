@@ -63,6 +63,7 @@ def plan(tree: RepositoryTree, repository: Repository, helm: str, *services: str
             judge=lambda _target, _keys, ask: Judged(ask),
             readers=lambda *_: (),
             reader=lambda *_: wanted[0][0],
+            generated=lambda *_: (),
             strict=False,
         ),
     )

@@ -160,3 +160,9 @@ class Interrupted(ReleaseError):
 
     exit_code = ExitCode.INTERRUPTED
     code = "interrupted"
+
+
+def some_of(lines: list[str], most: int) -> list[str]:
+    """Return the first lines, and how many there are more."""
+    left = len(lines) - most
+    return [*lines[:most], f"and {left} more"] if left > 0 else lines

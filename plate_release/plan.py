@@ -133,13 +133,14 @@ class Checks:
 
     judge: looks at a tag; raises TagRefused where it may not be released. readers: gives the
     Applications in whose rendering any of a repository's files may have a part. reader: makes one
-    of them a target in that repository; raises ReleaseError. strict: what helm lint warns of
-    refuses.
+    of them a target in that repository; raises ReleaseError. generated: tells of those that nobody
+    knows but Argo CD. strict: what helm lint warns of refuses.
     """
 
     judge: Judge
     readers: Callable[[Repository, Collection[str]], Iterable[Manifest]]
     reader: Callable[[Repository, Manifest], Target]
+    generated: Callable[[Repository, Collection[str]], Iterable[Finding]]
     strict: bool
 
 

@@ -23,11 +23,10 @@ from plate_release.charts import (
     open_charts,
     proven,
     review,
-    some_of,
     validate,
     written,
 )
-from plate_release.errors import ReleaseError
+from plate_release.errors import ReleaseError, some_of
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Ask, Check, Edit, Finding
@@ -217,9 +216,11 @@ def _shared(
     files: Mapping[Repository, Mapping[str, bytes]],
 ) -> list[Finding]:
     """Say how Applications that nobody releases change with the files."""
-    found, jobs = [], []
+    found: list[Finding] = []
+    jobs = []
     with ThreadPoolExecutor(max_workers=4) as pool:
         for repository, edited in files.items():
+            found += checks.generated(repository, edited)
             for manifest in checks.readers(repository, edited) if edited else ():
                 if manifest.identity in released:
                     continue
@@ -243,7 +244,7 @@ def _touched(
             difference = changed(charts, [chart.edited(files) for chart in charts])
     except ReleaseError as error:
         return [_unseen(target.application, files, error)]
-    shifts = [f"{one}: {change}" for one in difference.objects for change in one.changes]
+    shifts = [line for one in difference.objects for line in one.told()]
     if not shifts:
         return []
     text = f"{target.application} reads {', '.join(files)} too, and changes with it: "

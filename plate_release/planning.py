@@ -25,7 +25,7 @@ from plate_release.plan import (
 from plate_release.planner import plan_release, where
 from plate_release.provenance import ask_registry, offered_digest
 from plate_release.result import ServiceResult
-from plate_release.targets import find_targets, reader, readers
+from plate_release.targets import find_targets, generated, reader, readers
 
 
 def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Plan:
@@ -88,8 +88,13 @@ def _last_good(desk: Desk, target: Target) -> Ask:
 
 
 def _checks(desk: Desk, judge: Judge) -> Checks:
-    strict = desk.config.release.strict_lint
-    return Checks(judge, partial(readers, desk), partial(reader, desk), strict)
+    return Checks(
+        judge=judge,
+        readers=partial(readers, desk),
+        reader=partial(reader, desk),
+        generated=partial(generated, desk),
+        strict=desk.config.release.strict_lint,
+    )
 
 
 def _accept(_target: Target, _keys: ImageKeys, ask: Ask) -> Judged:

@@ -21,6 +21,7 @@ from plate_release.desk import Desk
 from plate_release.errors import PlanRefused, ReleaseError, UsageError
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
+from plate_release.model import Check, Finding
 from plate_release.plan import Target
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ def readers(desk: Desk, repository: Repository, files: Collection[str]) -> Itera
         url = _url_in(desk, repository, manifest)
         if url and may_read(manifest, url, branch, tree, files):
             yield manifest
+
+
+def generated(desk: Desk, repository: Repository, files: Collection[str]) -> Iterator[Finding]:
+    """Tell of ApplicationSets whose children may read any of the files, by their names."""
+    for one in desk.discovery.generators if repository is desk.home else ():
+        if found := sorted(filter(one.may_name, files)):
+            text = f"Applications of the ApplicationSet {one.name} ({one.file}, line {one.line})"
+            why = f"{text} may read {', '.join(found)} too; only Argo CD knows them."
+            yield Finding("info", Check.SHARED_VALUES, why)
 
 
 def reader(desk: Desk, repository: Repository, manifest: Manifest) -> Target:

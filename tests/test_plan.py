@@ -447,6 +447,46 @@ def test_an_application_of_two_repositories_may_be_reached_too(
     assert status == (3 if revision == "main" else 0)
 
 
+SET = """\
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {{name: stages, namespace: argocd}}
+spec:
+  generators: [{{list: {{elements: [{{stage: test}}]}}}}]
+  template:
+    metadata: {{name: 'api-{{{{stage}}}}'}}
+    spec: {{source: {{path: charts/api, helm: {{valueFiles: ['{file}']}}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("values-{{stage}}.yaml", True),
+        ("../api/values-*.yaml", True),
+        ("{{stage}}.yaml", True),
+        ("test.yaml", False),
+        ("{{path}}", False),
+    ],
+)
+def test_an_application_set_that_may_read_the_file_is_told(
+    repository: Repository, file: str, *, told: bool
+) -> None:
+    repository.service("api", "values-prod.yaml")
+    repository.write(
+        {
+            "charts/api/values-prod.yaml": "tag: 1.4.2\n",
+            "environments/set.yaml": SET.format(file=file),
+        }
+    )
+    status, report = repository.plan("api=1.5.0")
+    assert status == 0
+    messages = found(report, "shared-values")
+    assert ["ApplicationSet stages (environments/set.yaml, line 1)" in one for one in messages] == (
+        [True] if told else []
+    )
+
+
 def test_an_override_file_may_name_the_shared_values(repository: Repository) -> None:
     repository.service("api", "../../values/prod.yaml")
     repository.service("web", "")

@@ -15,7 +15,6 @@ from plate_release.charts.immutable import immutable
 from plate_release.charts.inputs import UNKNOWN, Capabilities, ChartInputs
 from plate_release.charts.key import ImageKeys, Wanted, image_keys, written
 from plate_release.charts.objects import KubernetesObject, Objects, Rendered, objects_of
-from plate_release.charts.reading import some_of
 from plate_release.charts.render import OpenChart, open_charts
 from plate_release.charts.sharing import may_read
 from plate_release.charts.sources import repositories, require_branch
@@ -51,7 +50,6 @@ __all__ = [
     "repositories",
     "require_branch",
     "review",
-    "some_of",
     "split_image",
     "unknown_service",
     "validate",

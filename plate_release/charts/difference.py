@@ -73,6 +73,13 @@ class ObjectDifference:
     changes: tuple[Change, ...]
     text: str
 
+    def told(self) -> Iterator[str]:
+        """Give what changes, a line each."""
+        if self.before is None or self.after is None:
+            yield f"{self}: the object {'appears' if self.before is None else 'goes'}"
+        else:
+            yield from (f"{self}: {change}" for change in self.changes)
+
     def __str__(self) -> str:
         return str(self.after or self.before)
 

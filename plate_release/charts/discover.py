@@ -1,6 +1,7 @@
 """Find the Argo CD Applications that stand in a repository, and the one that ships a service."""
 
 import difflib
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -11,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from plate_release.application import Application
-from plate_release.charts.reading import Document, Path, as_json, at, documents
+from plate_release.charts.reading import Document, Path, as_json, at, documents, leaves
 from plate_release.errors import PlanRefused, UsageError
 from plate_release.model import EntryKind, Finding, Tree
 
@@ -49,11 +50,19 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """An ApplicationSet; its children are known to Argo CD alone."""
+    """An ApplicationSet; its children are known to Argo CD alone.
+
+    `texts` are all that its specification says.
+    """
 
     name: str
     file: str
     line: int
+    texts: frozenset[str] = field(default_factory=frozenset, repr=False)
+
+    def may_name(self, file: str) -> bool:
+        """Whether its template may name a values file, by the file's own name."""
+        return any(_may_be(text, file) for text in self.texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +182,17 @@ def _object(
             raise yaml.YAMLError
         yield Manifest(application, file, line, lines)
     elif value.get("kind") == "ApplicationSet":
-        yield Generator(str(at(value, ("metadata", "name"))), file, line)
+        texts = (text for _, text in leaves(value.get("spec")) if isinstance(text, str))
+        yield Generator(str(at(value, ("metadata", "name"))), file, line, frozenset(texts))
+
+
+def _may_be(text: str, file: str) -> bool:
+    """Whether a text with variables (`values-{{env}}.yaml`), or a glob, may mean a file."""
+    name = text.rpartition("/")[2]
+    if not name.endswith((".yaml", ".yml")):
+        return False
+    parts = map(re.escape, re.split(r"\{\{.*?\}\}|\*+", name))
+    return re.fullmatch(".*".join(parts), file.rpartition("/")[2]) is not None
 
 
 def _is_template(application: Application) -> bool:

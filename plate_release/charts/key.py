@@ -19,11 +19,11 @@ from plate_release.charts.candidates import (
 )
 from plate_release.charts.inputs import Layer, Parameter
 from plate_release.charts.objects import Rendered
-from plate_release.charts.reading import at, some_of
+from plate_release.charts.reading import at
 from plate_release.charts.render import OpenChart
 from plate_release.charts.winner import editable
 from plate_release.charts.workloads import Container, ContainerPlace, split_image
-from plate_release.errors import PlanRefused
+from plate_release.errors import PlanRefused, some_of
 from plate_release.model import Ask, Image
 from plate_release.values import Key
 from plate_release.values.keys import Match

@@ -6,9 +6,8 @@ from plate_release.charts.derived import Shift, follows, is_hash, shifts
 from plate_release.charts.difference import Change, Difference
 from plate_release.charts.key import Wanted
 from plate_release.charts.objects import KubernetesObject, Objects
-from plate_release.charts.reading import some_of
 from plate_release.charts.workloads import Container, containers, split_image
-from plate_release.errors import NoEffect, PlanRefused
+from plate_release.errors import NoEffect, PlanRefused, some_of
 from plate_release.model import Check, Finding, Image
 
 # What goes with its name: what they hold is not carried over.
@@ -31,7 +30,7 @@ def unexplained(difference: Difference, wanted: Sequence[Wanted]) -> Iterator[st
     pairs = [*shifts(wanted), *_renamed(difference)]
     for one in difference.objects:
         if one.before is None or one.after is None:
-            yield f"{one}: the object {'appears' if one.before is None else 'goes'}"
+            yield from one.told()
         elif one.after.kind in _KEEPERS and one.before.name != one.after.name:
             yield f"{one.before}: {one.after} would take its place, without what it holds"
         else:

@@ -131,12 +131,6 @@ def dotted(path: Iterable[str | int]) -> str:
     return ".".join(map(str, path))
 
 
-def some_of(lines: list[str], most: int) -> list[str]:
-    """Return the first lines, and how many there are more."""
-    left = len(lines) - most
-    return [*lines[:most], f"and {left} more"] if left > 0 else lines
-
-
 def replaced(value: Any, path: Path, new: Any) -> Any:
     """Return a copy of `value` with `new` at `path`, which exists."""
     if not path:

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from plate_release.errors import ExitCode
+from plate_release.errors import ExitCode, some_of
 from plate_release.model import Finding, Outcome
 from plate_release.report.rows import HEADS, rows
 from plate_release.report.stream import console as stream_console
@@ -22,7 +22,7 @@ _COLOUR = {"error": "red", "warning": "yellow", "info": "cyan"}
 # What is longer is cut, unless asked for whole with -v: lines where there is no screen to fill, and
 # characters of a line.
 _SCREEN, _LINE = 60, 400
-_LEAST = 10
+_LEAST, _NAMED = 10, 3
 
 
 def text(value: str, style: str = "") -> Text:
@@ -113,16 +113,22 @@ def _show_whole(result: Result, console: Console) -> None:
 
 def difference(diff: str, console: Console, *, whole: bool) -> None:
     """Print a unified difference in colour; unless `whole`, cut at a screen and at long lines."""
-    lines = diff.splitlines()
-    screen = max(_LEAST, console.height - 2) if console.is_terminal else _SCREEN
+    lines = [text(line, _diff_style(line)) for line in diff.splitlines()]
+    screen, width = _SCREEN, _LINE
+    if console.is_terminal:
+        screen, width = max(_LEAST, console.height - 2), min(_LINE, console.width)
     shown = lines if whole else lines[:screen]
-    for line in shown:
-        cut = line if whole or len(line) <= _LINE else f"{line[:_LINE]}… (-v shows all of it)"
-        console.print(text(cut, _diff_style(line)))
+    cut = False
+    for line in shown if not whole else ():
+        cut = cut or line.cell_len > width
+        line.truncate(width, overflow="ellipsis")
+    console.print(*shown, sep="\n")
     if rest := lines[len(shown) :]:
-        objects = [line[4:] for line in rest if line.startswith("+++ ")]
-        of = f", of {', '.join(objects)}" if objects else ""
+        objects = [line.plain[4:] for line in rest if line.plain.startswith("+++ ")]
+        of = f", of {', '.join(some_of(objects, _NAMED))}" if objects else ""
         console.print(text(f"... {len(rest)} more lines{of}; -v shows them", "dim"))
+    elif cut:
+        console.print(text("... long lines are cut; -v shows them", "dim"))
 
 
 def _diff_style(line: str) -> str:

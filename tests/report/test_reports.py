@@ -210,12 +210,14 @@ LONG = "".join(
 )
 
 
-def drawn(diff: str, *, whole: bool = False, height: int | None = None) -> list[str]:
+def drawn(
+    diff: str, *, whole: bool = False, height: int | None = None, width: int = 9000
+) -> list[str]:
     stream = io.StringIO()
     terminal = height is not None
     console.difference(
         diff,
-        Console(file=stream, force_terminal=terminal, width=9000, height=height or 25),
+        Console(file=stream, force_terminal=terminal, width=width, height=height or 25),
         whole=whole,
     )
     return stream.getvalue().splitlines()
@@ -224,11 +226,20 @@ def drawn(diff: str, *, whole: bool = False, height: int | None = None) -> list[
 def test_a_difference_is_cut_at_a_screen_and_names_what_is_left_out() -> None:
     log, terminal = drawn(LONG), drawn(LONG, height=22)
     assert (len(log), len(terminal)) == (61, 21)
-    assert log[4] == "+" + "b" * 399 + "… (-v shows all of it)"
-    more = "... 40 more lines, of ConfigMap c12 (planned), ConfigMap c13 (planned), "
-    assert log[-1].startswith(more)
-    assert log[-1].endswith("ConfigMap c19 (planned); -v shows them")
+    assert log[4] == "+" + "b" * 398 + "…"
+    assert log[-1] == (
+        "... 40 more lines, of ConfigMap c12 (planned), ConfigMap c13 (planned),"
+        " ConfigMap c14 (planned), and 5 more; -v shows them"
+    )
     assert len(drawn(LONG, height=3)) == 11
+
+
+def test_a_difference_with_long_lines_is_a_screen_too() -> None:
+    rows = drawn(LONG, height=22, width=80)
+    assert len(rows) <= 23
+    assert all(len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= 80 for row in rows)
+    few = drawn("+" + "b" * 100, height=22, width=80)
+    assert "long lines are cut; -v shows them" in few[-1]
 
 
 def test_a_difference_is_whole_where_that_is_wanted() -> None:
