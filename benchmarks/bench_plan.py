@@ -24,7 +24,7 @@ from plate_release.gitops.remote import Credentials
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Ask
-from plate_release.plan import Checks, Judged, Target
+from plate_release.plan import Checks, Judged, RegistryAnswer, Target
 from plate_release.planner import plan_release
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +61,7 @@ def plan(tree: RepositoryTree, repository: Repository, helm: str, *services: str
         Helm(helm, os.environ),
         Checks(
             judge=lambda _target, _keys, ask: Judged(ask),
+            ask=lambda _: RegistryAnswer(),
             readers=lambda *_: (),
             reader=lambda *_: wanted[0][0],
             generated=lambda *_: (),

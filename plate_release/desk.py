@@ -54,13 +54,16 @@ class Desk:
     capabilities: dict[Destination, Capabilities] = field(default_factory=dict)
     views: dict[Origin, RepositoryTree] = field(default_factory=dict)
     _trees: dict[Repository, RepositoryTree] = field(default_factory=dict)
+    _discovery: Discovery | None = None
 
-    @cached_property
+    @property
     def discovery(self) -> Discovery:
-        """The Applications that stand in git."""
-        found = applications(self.tree, self.config.applications)
-        self.journal.find(*found.findings, *self.config.levelled(self._strangers(found)))
-        return found
+        """The Applications that stand in git, read when they are first asked for."""
+        if self._discovery is None:
+            found = applications(self.tree, self.config.applications)
+            self.journal.find(*found.findings, *self.config.levelled(self._strangers(found)))
+            self._discovery = found
+        return self._discovery
 
     def _strangers(self, found: Discovery) -> Iterator[Finding]:
         """Tell of services in the configuration that nothing in git deploys."""
@@ -125,7 +128,7 @@ class Desk:
         """Go on with another head of this repository: its configuration and its Applications."""
         self.tree = tree
         self.config = _config(self.request, tree)
-        self.__dict__.pop("discovery", None)
+        self._discovery = None
 
     def reviewed(self, findings: Iterable[Finding]) -> None:
         """Note what a review found, at the levels of the configuration.

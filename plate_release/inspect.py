@@ -16,7 +16,7 @@ from plate_release.gitops.entry import Recorded
 from plate_release.gitops.repository import Repository
 from plate_release.model import Finding
 from plate_release.plan import ServicePlan, Target, tag_of
-from plate_release.planner import where
+from plate_release.planner import current_plan
 from plate_release.targets import app_ref, find_targets, known_services
 from plate_release.values import Key, read
 
@@ -141,17 +141,17 @@ def status(desk: Desk, services: Sequence[str]) -> list[ServiceStatus]:
 def _status(desk: Desk, service: str) -> ServiceStatus:
     said: list[str] = []
     target = _seen("git", said, lambda: find_targets(desk, [service])[0])
-    spot = _seen("git", said, lambda: _spot(desk, target)) if target else None
+    current = _seen("git", said, lambda: _current(desk, target)) if target else None
     live = _seen("Argo CD", said, lambda: _live(desk, target)) if target else None
-    runs = _seen("cluster", said, lambda: _runs(desk, spot)) if spot else None
+    runs = _seen("cluster", said, lambda: _runs(desk, current)) if current else None
     last = _last(desk, target.repository if target else desk.home, service)
-    if spot:
-        found = _seen("git", said, lambda: [*_disagreements(spot, live, runs)])
-        said += [*(found or ()), *_other_image(spot, runs, last)]
+    if current:
+        found = _seen("git", said, lambda: [*_disagreements(current, live, runs)])
+        said += [*(found or ()), *other_images(service, current.before, runs, last)]
     return ServiceStatus(
         service,
         target.application if target else None,
-        _git(desk, spot) if spot else None,
+        _git(desk, current) if current else None,
         _argocd(live) if live else None,
         runs,
         last,
@@ -172,12 +172,12 @@ def _live(desk: Desk, target: Target) -> LiveApplication:
     return desk.argocd.find(app_ref(desk, target))
 
 
-def _spot(desk: Desk, target: Target) -> ServicePlan:
-    return where(target, desk.head(target.repository), desk.helm)
+def _current(desk: Desk, target: Target) -> ServicePlan:
+    return current_plan(target, desk.head(target.repository), desk.helm)
 
 
-def _git(desk: Desk, spot: ServicePlan) -> InGit:
-    return InGit(spot.before, desk.head(spot.target.repository).commit)
+def _git(desk: Desk, current: ServicePlan) -> InGit:
+    return InGit(current.before, desk.head(current.target.repository).commit)
 
 
 def _argocd(live: LiveApplication) -> InArgoCD:
@@ -190,15 +190,17 @@ def _argocd(live: LiveApplication) -> InArgoCD:
     )
 
 
-def _runs(desk: Desk, spot: ServicePlan) -> InCluster | None:
+def _runs(desk: Desk, current: ServicePlan) -> InCluster | None:
     cluster = desk.world.cluster()
     if cluster is None:
         return None
-    found = cluster.status(ObjectRef.of(one.body, spot.target.namespace) for one in spot.objects)
+    found = cluster.status(
+        ObjectRef.of(one.body, current.target.namespace) for one in current.objects
+    )
     running = {pair for pod in found.pods for pair in pod.running}
     digests = {
         image: tuple(sorted(digest for name, digest in running if name == image and digest))
-        for image in spot.images
+        for image in current.images
     }
     return InCluster(tuple(found.images), digests, found.ready, found.replicas)
 
@@ -208,39 +210,45 @@ def _last(desk: Desk, repository: Repository, service: str) -> Recorded | None:
     return next((r for r in entries if service in r.entry.names()), None)
 
 
-def _behind(spot: ServicePlan, live: LiveApplication) -> Iterator[str]:
+def _behind(current: ServicePlan, live: LiveApplication) -> Iterator[str]:
     """Say where Argo CD's commit holds another tag than the branch; other commits do not matter."""
-    index = our_source(live.spec, spot.target.url, spot.target.repository.branch, spot.file)
+    index = our_source(
+        live.spec, current.target.url, current.target.repository.branch, current.file
+    )
     revision = live.status.sync.at(index) if index is not None else None
     if revision is None:
         yield "Argo CD names no commit of this repository"
         return
-    data = spot.target.repository.read_at(revision, spot.file)
-    tag = read(data, Key.parse(spot.key), file=spot.file) if data is not None else None
-    if tag is None or tag_of(tag) != spot.before:
+    data = current.target.repository.read_at(revision, current.file)
+    tag = read(data, Key.parse(current.key), file=current.file) if data is not None else None
+    if tag is None or tag_of(tag) != current.before:
         yield f"Argo CD is at {revision[:12]}, where the tag is {tag_of(tag or '')}"
 
 
-def _other_image(spot: ServicePlan, runs: InCluster | None, last: Recorded | None) -> Iterator[str]:
-    """Say where another image runs under the tag than the registry had when it was released."""
+def other_images(
+    service: str, tag: str, runs: InCluster | None, last: Recorded | None
+) -> Iterator[str]:
+    """Say where another image runs under a tag than the registry had when it was released. Pure."""
     if runs is None or last is None:
         return
     for one in last.entry.services:
-        if one.name == spot.target.service and one.after == spot.before:
+        if one.name == service and one.after == tag:
             for image, released in one.images.items():
                 for digest in set(runs.digests.get(image, ())) - released.digests:
                     yield f"{digest} runs, and {image} was released as {released.digest}"
 
 
 def _disagreements(
-    spot: ServicePlan, live: LiveApplication | None, runs: InCluster | None
+    current: ServicePlan, live: LiveApplication | None, runs: InCluster | None
 ) -> Iterator[str]:
     if live is not None:
-        yield from _behind(spot, live)
+        yield from _behind(current, live)
         if live.status.sync.status != "Synced":
             yield f"Argo CD says {live.status.sync.status}"
         if live.status.health.status != "Healthy":
             yield f"Argo CD says {live.status.health.status}"
     shown = set(runs.images) if runs else set(live.status.summary.images if live else ())
     if shown:
-        yield from (f"{image} of git does not run" for image in spot.images if image not in shown)
+        yield from (
+            f"{image} of git does not run" for image in current.images if image not in shown
+        )

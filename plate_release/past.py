@@ -12,7 +12,7 @@ from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Edit
 from plate_release.plan import ServicePlan, Target, retagged, tag_of
-from plate_release.planner import where
+from plate_release.planner import current_plan
 from plate_release.targets import find_targets, known_services
 from plate_release.values import Key, scalars
 
@@ -78,10 +78,10 @@ def _read_service(
 ) -> ServicePlan | None:
     """Return what the commit changed for one service, None where that is nothing."""
     try:
-        before = where(target, parent, desk.helm)
+        before = current_plan(target, parent, desk.helm)
     except PlanRefused:
         # The chart did not render before: the commit itself may have mended it.
-        before = where(target, tree, desk.helm)
+        before = current_plan(target, tree, desk.helm)
     edits = tuple(_edits(before.file, tree, parent))
     main = next((e for e in edits if e.key == before.key), None)
     if main is None:
@@ -104,7 +104,7 @@ def _images(
     desk: Desk, target: Target, tree: RepositoryTree, before: ServicePlan, tag: str
 ) -> tuple[str, ...]:
     try:
-        return where(target, tree, desk.helm).images
+        return current_plan(target, tree, desk.helm).images
     except PlanRefused:
         # It does not render: Argo CD will say so, and the image only names what was meant.
         return tuple(retagged(image, tag) for image in before.images)

@@ -16,7 +16,7 @@ from plate_release.charts import (
 from plate_release.errors import PlanRefused
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
-from plate_release.model import Ask, Edit, Finding, FoundImage
+from plate_release.model import Ask, Edit, Finding, FoundImage, Image
 from plate_release.values import Key, Spliced, splice
 
 
@@ -25,8 +25,8 @@ class Target:
     """A service, the Application that deploys it, and the repository that holds its values.
 
     url is the repository's address as Argo CD has it. tag_key, values_file: where the tag stands,
-    if that is configured. others: views of the sources that do not follow our branch. configured:
-    the file that says all this.
+    if that is configured. others: views of the sources that do not follow our branch.
+    config_file: the configuration that says all this.
     """
 
     service: str
@@ -37,7 +37,7 @@ class Target:
     values_file: str | None = None
     capabilities: Capabilities = UNKNOWN
     others: Mapping[Origin, RepositoryTree] = field(default_factory=dict, repr=False)
-    configured: str = ""
+    config_file: str = ""
 
     @property
     def application(self) -> str:
@@ -116,6 +116,14 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryAnswer:
+    """What the registry says of images, by their references; what was not heard is not there."""
+
+    found: Mapping[str, FoundImage] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """What to write for a tag (a digest may be added), and what is to be known of it."""
 
@@ -131,13 +139,15 @@ Judge: TypeAlias = Callable[[Target, ImageKeys, Ask], Judged]
 class Checks:
     """What is asked about a release.
 
-    judge: looks at a tag; raises TagRefused where it may not be released. readers: gives the
-    Applications in whose rendering any of a repository's files may have a part. reader: makes one
-    of them a target in that repository; raises ReleaseError. generated: tells of those that nobody
-    knows but Argo CD. strict: what helm lint warns of refuses.
+    judge: looks at a tag; raises TagRefused where it may not be released. ask: asks the registry
+    for what else would run; raises TagRefused where it has none. readers: gives the Applications in
+    whose rendering any of a repository's files may have a part. reader: makes one of them a target
+    in that repository; raises ReleaseError. generated: tells of those that nobody knows but Argo
+    CD. strict: what helm lint warns of refuses.
     """
 
     judge: Judge
+    ask: Callable[[Iterable[Image]], RegistryAnswer]
     readers: Callable[[Repository, Collection[str]], Iterable[Manifest]]
     reader: Callable[[Repository, Manifest], Target]
     generated: Callable[[Repository, Collection[str]], Iterable[Finding]]

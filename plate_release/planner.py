@@ -23,13 +23,14 @@ from plate_release.charts import (
     open_charts,
     proven,
     review,
+    split_image,
     validate,
     written,
 )
 from plate_release.errors import ReleaseError, some_of
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
-from plate_release.model import Ask, Check, Edit, Finding
+from plate_release.model import Ask, Check, Edit, Finding, FoundImage
 from plate_release.plan import (
     Checks,
     Judge,
@@ -74,7 +75,7 @@ def plan_release(
 
         drafts, files = _with_edits(list(pool.map(draft, asked)), trees)
 
-        def effect(name: Identity) -> ChartChange:
+        def effect(name: Identity) -> _Effect:
             wanted = [
                 one.wanted
                 for one in drafts
@@ -88,7 +89,7 @@ def plan_release(
     return _plan(drafts, effects, trees, others)
 
 
-def where(target: Target, tree: RepositoryTree, helm: Helm) -> ServicePlan:
+def current_plan(target: Target, tree: RepositoryTree, helm: Helm) -> ServicePlan:
     """Return where the service's tag stands on `tree` and which images run because of it."""
     trees = {target.repository: tree}
     _bring([target], trees)
@@ -133,6 +134,19 @@ class _Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class _Effect:
+    """What edits do to an Application.
+
+    `others` is what the registry has of images that follow a tag without being asked for, such as
+    `worker:1.5.0-slim`.
+    """
+
+    change: ChartChange
+    findings: tuple[Finding, ...]
+    others: Mapping[str, FoundImage]
+
+
+@dataclass(frozen=True, slots=True)
 class _Application:
     """An Application's charts, and what they render now."""
 
@@ -151,7 +165,7 @@ class _Application:
         images = _images(container.image for container in keys.containers)
         tag = tag_of(keys.values[keys.main])
         read = {file for chart in self.charts for file in chart.inputs.files}
-        said = {target.manifest.file, target.configured} - {""}
+        said = {target.manifest.file, target.config_file} - {""}
         return ServicePlan(
             target=target,
             file=keys.file,
@@ -186,7 +200,7 @@ class _Application:
         files: Mapping[str, bytes],
         checks: Checks,
         lints: ThreadPoolExecutor,
-    ) -> ChartChange:
+    ) -> _Effect:
         edited = [chart.edited(files) for chart in self.charts]
         new = [one for one, now in zip(edited, self.charts, strict=True) if one is not now]
         jobs = [lints.submit(chart.lint, strict=checks.strict) for chart in new]
@@ -197,7 +211,11 @@ class _Application:
             *_reviewed(new, change.after),
             *(finding for job in jobs for finding in job.result()),
         )
-        return replace(change, findings=findings)
+        asked = {str(one.image(c)) for one in wanted for c in one.keys.containers}
+        runs = {container.image for container in containers(objects_of(self.before))}
+        others = {container.image for container in containers(change.after)} - runs - asked
+        answer = checks.ask(map(split_image, sorted(others)))
+        return _Effect(change, (*findings, *answer.findings), answer.found)
 
 
 def _reviewed(charts: Iterable[OpenChart], after: Objects) -> Iterator[Finding]:
@@ -283,18 +301,18 @@ def _with_edits(
 
 def _plan(
     drafts: Sequence[_Draft],
-    effects: Mapping[Identity, ChartChange],
+    effects: Mapping[Identity, _Effect],
     trees: Mapping[Repository, RepositoryTree],
     others: Iterable[Finding],
 ) -> Plan:
     edited = [one for one in drafts if one.plan.edits]
-    changing = [_planned(one, effects[one.target.manifest.identity].after) for one in edited]
+    changing = [_planned(one, effects[one.target.manifest.identity]) for one in edited]
     found = [
         *((one.target.service, one.findings) for one in edited),
         *((name, one.findings) for (_, name), one in effects.items()),
     ]
     named = [_named(whose, f) if len(drafts) > 1 else f for whose, fs in found for f in fs]
-    texts = [(name, one.difference.text) for (_, name), one in effects.items()]
+    texts = [(name, one.change.difference.text) for (_, name), one in effects.items()]
     texts = [(name, text) for name, text in texts if text]
     return Plan(
         parts=tuple(
@@ -310,10 +328,13 @@ def _plan(
     )
 
 
-def _planned(draft: _Draft, after: Objects) -> ServicePlan:
+def _planned(draft: _Draft, effect: _Effect) -> ServicePlan:
+    plan, after = draft.plan, effect.change.after
     places = {container.place for container in draft.wanted.keys.containers}
     images = _images(c.image for c in containers(after) if c.place in places)
-    return replace(draft.plan, images=images, objects=after)
+    # Of several services of an Application, those whose tag it is.
+    found = {name: image for name, image in effect.others.items() if plan.after in name}
+    return replace(plan, images=images, objects=after, found={**plan.found, **found})
 
 
 def _named(whose: str, finding: Finding) -> Finding:

@@ -1,28 +1,29 @@
 """Planning at a desk: tag policy, the registry's word, the chart's review, and what is told."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from plate_release.charts import ImageKeys
+from plate_release.charts import ImageKeys, Wanted
 from plate_release.desk import Desk
 from plate_release.errors import UsageError
 from plate_release.gitops.ledger import last_good
 from plate_release.gitops.revert import target_of
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.images.policy import judge as judge_tag
-from plate_release.model import Ask
+from plate_release.model import Ask, Image
 from plate_release.plan import (
     Checks,
     Judge,
     Judged,
     Plan,
+    RegistryAnswer,
     RepositoryPlan,
     ServicePlan,
     Target,
     tag_of,
 )
-from plate_release.planner import plan_release, where
+from plate_release.planner import current_plan, plan_release
 from plate_release.provenance import ask_registry, offered_digest
 from plate_release.result import ServiceResult
 from plate_release.targets import find_targets, generated, reader, readers
@@ -35,10 +36,10 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
     """
     targets = find_targets(desk, [ask.service for ask in asks])
     trees = {target.repository: desk.head(target.repository) for target in targets}
-    judge = _accept if rollback else partial(_judge, desk)
-    plan = plan_release(
-        list(zip(targets, asks, strict=True)), trees, desk.helm, _checks(desk, judge)
-    )
+    checks = _checks(desk, partial(_judge, desk), partial(ask_registry, desk))
+    if rollback:
+        checks = _checks(desk, _accept, _ask_nobody)
+    plan = plan_release(list(zip(targets, asks, strict=True)), trees, desk.helm, checks)
     _tell(desk, plan)
     return plan
 
@@ -54,7 +55,7 @@ def plan_again(desk: Desk, part: RepositoryPlan, tree: RepositoryTree) -> Reposi
         list(zip(targets, asks, strict=True)),
         {part.repository: tree},
         desk.helm,
-        _checks(desk, lambda target, _, ask: Judged(ask, found=found[target.service])),
+        _checks(desk, lambda target, _, ask: Judged(ask, found=found[target.service]), _ask_nobody),
     )
     desk.reviewed(plan.findings)
     return plan.parts[0] if plan.parts else None
@@ -69,7 +70,7 @@ def rollback_asks(desk: Desk, services: Sequence[str], to: Sequence[Ask]) -> Seq
 
 
 def _last_good(desk: Desk, target: Target) -> Ask:
-    now = where(target, desk.head(target.repository), desk.helm).before
+    now = current_plan(target, desk.head(target.repository), desk.helm).before
     history = desk.ledger(target.repository).entries()
     brought = (
         one
@@ -87,9 +88,10 @@ def _last_good(desk: Desk, target: Target) -> Ask:
     return Ask(target.service, good)
 
 
-def _checks(desk: Desk, judge: Judge) -> Checks:
+def _checks(desk: Desk, judge: Judge, ask: Callable[[Iterable[Image]], RegistryAnswer]) -> Checks:
     return Checks(
         judge=judge,
+        ask=ask,
         readers=partial(readers, desk),
         reader=partial(reader, desk),
         generated=partial(generated, desk),
@@ -99,6 +101,10 @@ def _checks(desk: Desk, judge: Judge) -> Checks:
 
 def _accept(_target: Target, _keys: ImageKeys, ask: Ask) -> Judged:
     return Judged(ask)
+
+
+def _ask_nobody(_images: Iterable[Image]) -> RegistryAnswer:
+    return RegistryAnswer()
 
 
 def _judge(desk: Desk, target: Target, keys: ImageKeys, ask: Ask) -> Judged:
@@ -115,7 +121,8 @@ def _judge(desk: Desk, target: Target, keys: ImageKeys, ask: Ask) -> Judged:
         production=desk.config.is_production,
         offer=partial(offered_digest, desk, keys, ask),
     )
-    answer = ask_registry(desk, keys, ask)
+    wanted = Wanted(keys, ask)
+    answer = ask_registry(desk, (wanted.image(container) for container in keys.containers))
     if answer.found and pinned and not ask.digest:
         # A chart that pins digests goes on doing so.
         ask = replace(ask, digest=next(iter(answer.found.values())).digest)

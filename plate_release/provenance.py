@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import chain
 
 from plate_release.argocd.failures import CallFailed
 from plate_release.argocd.status import Node, ResourceTree
-from plate_release.charts import ImageKeys, Wanted
+from plate_release.charts import ImageKeys
 from plate_release.cluster import ObjectRef
 from plate_release.cluster.workloads import running
 from plate_release.desk import Desk
@@ -15,7 +14,7 @@ from plate_release.errors import ClusterUnavailable, PlanRefused, TagRefused
 from plate_release.images.reference import is_repository
 from plate_release.images.registry import ImageMissing, RegistryUnavailable
 from plate_release.model import Ask, Check, Finding, FoundImage, Image
-from plate_release.plan import ServicePlan
+from plate_release.plan import RegistryAnswer, ServicePlan
 from plate_release.targets import app_ref
 
 _ALIASES = {"aarch64": "arm64", "x86_64": "amd64"}  # as the kernel says it
@@ -29,25 +28,15 @@ class WrongPlatform(TagRefused):
     code = Check.IMAGE_PLATFORM
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryAnswer:
-    """What the registry says of images, by their references; what was not heard is not there."""
-
-    found: Mapping[str, FoundImage] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
-
-
-def ask_registry(desk: Desk, keys: ImageKeys, ask: Ask) -> RegistryAnswer:
-    """Ask for every image that a key decides, as the image check has it: require, warn, or off.
+def ask_registry(desk: Desk, images: Iterable[Image]) -> RegistryAnswer:
+    """Ask for images, as the image check has it: require, warn, or off.
 
     Raises TagRefused where one is missing or does not run on the platforms of the configuration,
     PlanRefused where that cannot be known and must be, or where the chart asks for what is none.
     """
     if desk.options.image_check == "off":
         return RegistryAnswer()
-    wanted = Wanted(keys, ask)
-    images = dict.fromkeys(wanted.image(container) for container in keys.containers)
-    answers = [_answer(desk, image) for image in images]
+    answers = [_answer(desk, image) for image in dict.fromkeys(images)]
     found = {name: image for one in answers for name, image in one.found.items()}
     return RegistryAnswer(found, tuple(chain(*(one.findings for one in answers))))
 

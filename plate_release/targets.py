@@ -124,7 +124,7 @@ def _target(
             if not source.is_remote
             and not (same_repository(source.repo_url, url) and source.follows(branch))
         },
-        configured=os.path.normpath(desk.request.place.config_path),
+        config_file=os.path.normpath(desk.request.place.config_path),
     )
 
 

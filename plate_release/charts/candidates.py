@@ -132,7 +132,7 @@ def tag_candidates(search: Search) -> list[Candidate]:
     """
     claims = _claims(search)
     if claims and _certain(claims.values()):
-        return _set_by_someone(search, {path: _plain(users) for path, users in claims.items()})
+        return _candidates(search, {path: _plain(users) for path, users in claims.items()})
     return marked(search, list(claims) or list(dict.fromkeys(_unseen(search))))
 
 
@@ -141,7 +141,7 @@ def candidate_at(search: Search, path: Path) -> list[Candidate]:
     claims = _claims(search)
     users = claims.pop(path, ())
     if users and _certain([users]) and set(users).isdisjoint(chain(*claims.values())):
-        return _set_by_someone(search, {path: _plain(users)})
+        return _candidates(search, {path: _plain(users)})
     return marked(search, [path])
 
 
@@ -153,7 +153,7 @@ def digest_candidates(tag: Candidate) -> list[Candidate]:
         for path, value in search.leaves
         if role(value, tag.containers) == "digest"
     }
-    return _set_by_someone(search, claims)
+    return _candidates(search, claims)
 
 
 def empty_digests(tag: Candidate) -> list[Candidate]:
@@ -197,7 +197,7 @@ def marked(search: Search, paths: list[Path]) -> list[Candidate]:
         if found or not refused:
             return found
         if len(paths) == 1 and (users := _claims(search).get(paths[0])):
-            return _set_by_someone(search, {paths[0]: _plain(users)})
+            return _candidates(search, {paths[0]: _plain(users)})
         raise PlanRefused(
             f"The key that holds the image of {search.name} cannot be told.",
             why=f"Possible: {', '.join(str(search.key(path)) for path in paths)}.\n{error.why}",
@@ -235,7 +235,7 @@ def _shown(search: Search, marks: Mapping[Path, Any], values: Any) -> list[Candi
         }
         for path, mark in marks.items()
     }
-    return _set_by_someone(search, {path: found for path, found in users.items() if found})
+    return _candidates(search, {path: found for path, found in users.items() if found})
 
 
 def _affixes(image: str, mark: str) -> Affixes:
@@ -281,7 +281,7 @@ def _certain(claims: Iterable[tuple[Container, ...]]) -> bool:
     return len(taken) == len(set(taken)) and all(len(one) == 1 for one in images)
 
 
-def _set_by_someone(
+def _candidates(
     search: Search, claims: Mapping[Path, Mapping[Container, Affixes]]
 ) -> list[Candidate]:
     """Leave out what only mirrors another value, such as the globals in a subchart's values."""

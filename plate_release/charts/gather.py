@@ -102,7 +102,7 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
     variables = variables_of(manifest, source, tree)
     refs = {s.ref: reading.tree_of(s) for s in spec.all_sources if s.ref}
     roots = Roots(home, refs, variables)
-    read = list(_value_places(options, roots))
+    read = [_looked_at(roots.resolve(name)) for name in roots.named(options)]
     layers = tuple(_layers(helm, roots, tree))
     contents = [roots.resolve(file.path) for file in options.file_parameters]
     dependencies = tuple(dependencies_of(home)) if home else ()
@@ -126,7 +126,7 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
         files=frozenset(
             (
                 *(folders.paths if folders else ()),
-                *(place.path for place in (*read, *contents) if place.tree is tree),
+                *(place.path for place in read if place.tree is tree),
             )
         ),
     )
@@ -202,12 +202,9 @@ def _file_layer(kind: Literal["chart", "file"], place: Place, content: bytes, ou
     return Layer(kind, place.path, content, origin=origin)
 
 
-def _value_places(options: HelmOptions, roots: Roots) -> Iterator[Place]:
-    """Give where values are looked for, also where nothing stands yet, and the folders of globs."""
-    if roots.chart:
-        yield Place(roots.chart.tree, f"{roots.chart.path}/values.yaml".lstrip("/"))
-    for place in map(roots.resolve, options.value_files):
-        yield Place(place.tree, glob_root(place.path)) if is_glob(place.path) else place
+def _looked_at(place: Place) -> Place:
+    """Return where a name leads, and of a glob the folder that it looks into."""
+    return Place(place.tree, glob_root(place.path)) if is_glob(place.path) else place
 
 
 def _inline(helm: PlacedHelm) -> Iterator[Layer]:

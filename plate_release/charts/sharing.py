@@ -70,9 +70,7 @@ def named_values(
             home = Place(tree, inside("", source.path)) if source in ours and source.path else None
             options = placed(manifest, source, path_of(spec, index), home).options
             roots = Roots(home, refs, variables_of(manifest, source, tree))
-            own = ["values.yaml"] if home else []
-            files = (one.path for one in options.file_parameters)
-            for name in (*own, *options.value_files, *files):
+            for name in roots.named(options):
                 with suppress(PlanRefused):
                     paths.append(roots.resolve(name).path)
         yield source, paths

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 
+from plate_release.application import HelmOptions
 from plate_release.charts.environment import substitute
 from plate_release.errors import ChartRefused, PlanRefused
 from plate_release.model import EntryKind, Tree
@@ -67,6 +68,12 @@ class Roots:
                 todo="Put the values into git, and name them as $ref/PATH.",
             )
         return Place(self.chart.tree, inside(self.chart.path, path))
+
+    def named(self, options: HelmOptions) -> Iterator[str]:
+        """Give what `source.helm` names, the chart's own values first; a file parameter is last."""
+        yield from ("values.yaml",) if self.chart else ()
+        yield from options.value_files
+        yield from (file.path for file in options.file_parameters)
 
     def _is_unknown(self, ref: str) -> bool:
         # Argo CD would make nothing of it, and look for the rest in the chart's own repository.

@@ -216,19 +216,19 @@ def test_a_broken_value_inside_the_application_is_found_in_its_file(
 
 
 @pytest.mark.parametrize(
-    "template",
+    ("template", "says"),
     [
-        "{{ range .Values.auth.password }}{{ end }}",
-        "{{ fail .Values.auth.password }}",
-        "{{ fail (printf `%d` .Values.auth.password) }}",
-        "{{ fail (index .Values.env 0).value }}",
-        "{{ fail .Values.apiKey }}",
-        "a: [{{ .Values.auth.password }}",
-        "{{ tpl .Values.auth.password . }}",
+        ("{{ range .Values.auth.password }}{{ end }}", "iterate over (hidden)"),
+        ("{{ fail .Values.auth.password }}", ": (hidden)"),
+        ("{{ fail (printf `%d` .Values.auth.password) }}", "(hidden)"),
+        ("{{ fail (index .Values.env 0).value }}", ": (hidden)"),
+        ("{{ fail .Values.apiKey }}", ": (hidden)"),
+        ("a: [{{ .Values.auth.password }}", "YAML parse error"),
+        ("{{ tpl .Values.auth.password . }}", "parse template"),
     ],
 )
 def test_what_helm_says_tells_no_secret(
-    helm: Helm, layout: Callable[..., DirectoryTree], template: str
+    helm: Helm, layout: Callable[..., DirectoryTree], template: str, says: str
 ) -> None:
     manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
     helms = "helm:\n      parameters: [{name: apiKey, value: hunter2-key}]"
@@ -244,7 +244,7 @@ def test_what_helm_says_tells_no_secret(
     with opened(helm, layout("pair", files)) as chart, pytest.raises(ChartRefused) as caught:
         chart.render()
     assert "hunter2" not in str(caught.value)
-    assert "(hidden)" in str(caught.value) or "tpl" in template or "[" in template
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -277,14 +277,21 @@ def test_a_chart_whose_templates_are_a_file_is_refused(
         pass
 
 
-@pytest.mark.parametrize("repository", ["file://../missing", "file://../../..", "file://."])
+@pytest.mark.parametrize(
+    ("repository", "says"),
+    [
+        ("file://../missing", "chart/charts lacks base, and helm cannot bring it"),
+        ("file://.", "chart/charts lacks base, and helm cannot bring it"),
+        ("file://../../..", r"\.\./\.\./\.\. leaves the repository"),
+    ],
+)
 def test_a_neighbour_that_is_not_there_is_refused(
-    helm: Helm, layout: Callable[..., DirectoryTree], repository: str
+    helm: Helm, layout: Callable[..., DirectoryTree], repository: str, says: str
 ) -> None:
     asked = f"dependencies:\n  - {{name: base, version: 1.x, repository: '{repository}'}}\n"
     metadata = f"apiVersion: v2\nname: shop\nversion: 0.3.0\n{asked}"
     tree = layout("pair", {"chart/Chart.yaml": metadata})
-    with pytest.raises((ChartRefused, PlanRefused), match=r"base|repository"), opened(helm, tree):
+    with pytest.raises(PlanRefused, match=says), opened(helm, tree):
         pass
 
 

@@ -57,6 +57,36 @@ def test_an_image_that_is_not_there_or_not_for_these_nodes_is_refused(
     assert pulling.refs() == refs
 
 
+def test_every_image_of_a_key_is_asked_for_as_the_containers_name_it(
+    pulling: Team, store: Store
+) -> None:
+    worker = (
+        "        - name: worker\n"
+        '          image: "{{ .Values.backend.image.repository }}-worker'
+        ':{{ .Values.backend.image.tag }}-slim"\n'
+    )
+    deployment = f"helm/applications/{pulling.service}/templates/deployment.yaml"
+    pulling.push("A worker", {deployment: ("      containers:\n", f"      containers:\n{worker}")})
+    store.image("stg-server/server", "1.8.0")
+    check = [*CHECKED, "--image-check=require"]
+    missing = pulling.run("deploy", "--dry-run", f"{pulling.service}=1.8.0", *check)
+    assert missing.status == 3
+    assert "stg-server/server-worker has no 1.8.0-slim" in missing.stderr
+    store.image("stg-server/server-worker", "1.8.0-slim")
+    ended = pulling.run("deploy", "--dry-run", f"{pulling.service}=1.8.0", *check)
+    assert ended.status == 0, ended.stderr
+    names = [name.partition("/")[2] for name in ended.service["images"]]
+    assert sorted(names) == ["stg-server/server-worker:1.8.0-slim", "stg-server/server:1.8.0"]
+
+
+def test_a_tag_beside_the_digest_of_another_image_is_told(pulling: Team, store: Store) -> None:
+    store.image("stg-server/server", "1.5.0")
+    other = store.image("stg-server/server", "1.6.0", OCI, "arm64")
+    ended = deploy(pulling, f"1.5.0@{other}", "--dry-run")
+    (told,) = [one for one in ended.report["findings"] if one["code"] == "tag-digest"]
+    assert f"and {other} will run" in told["message"]
+
+
 def test_a_tag_that_stands_there_already_needs_no_registry(pulling: Team) -> None:
     ended = deploy(pulling, "1.4.2", "--image-check=require", HTTPS_PROXY="http://127.0.0.1:1")
     assert (ended.status, ended.report["outcome"]) == (0, "unchanged"), ended.stderr

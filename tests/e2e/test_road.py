@@ -187,6 +187,17 @@ def test_status_history_and_check_tell_the_truth(team: Team) -> None:
     assert (check.status, check.report["ok"]) == (0, True), check.stdout
 
 
+def test_status_says_who_disagrees(team: Team) -> None:
+    released = team.deploy(f"{team.service}=1.5.0").report["commit"]
+    team.push("By hand", {team.values_of(team.service): ("1.5.0", "1.6.0")})
+    (status,) = team.run("status").report["services"]
+    assert status["git"]["tag"] == "1.6.0"
+    assert status["disagreements"] == [
+        f"Argo CD is at {released[:12]}, where the tag is 1.5.0",
+        f"{IMAGE}:1.6.0 of git does not run",
+    ]
+
+
 def test_the_notes_are_readable_with_plain_git(team: Team) -> None:
     ended = team.deploy(f"{team.service}=1.5.0")
     log = team.at("log", "-1", "--notes=plate-release", "main")

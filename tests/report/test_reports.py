@@ -270,6 +270,8 @@ def test_a_reader_that_leaves_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(sys, "stderr", stream)
         console.error("It failed.")
         say(stream, "{}")
+        # What is left in its buffer goes nowhere, so that closing it does not fail either.
+        assert os.fstat(stream.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
 
 
 def test_a_stream_that_was_closed_before_the_start_ends_nothing() -> None:
