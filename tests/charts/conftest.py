@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,23 +44,30 @@ class DirectoryTree:
                 yield path.relative_to(self.root).as_posix(), kind
 
     def read(self, path: str) -> bytes:
-        real = (self.root / path).resolve()
-        if not real.is_relative_to(self.root.resolve()):
-            raise PlanRefused(f"{path} leaves the repository.")
-        return real.read_bytes()
+        return (self.root / self.real(path)).read_bytes()
 
     def real(self, path: str) -> str:
         real = os.path.relpath((self.root / path).resolve(), self.root.resolve())
+        if real == ".." or real.startswith("../"):
+            raise PlanRefused(f"{path} leaves the repository.")
         return "" if real == "." else real
 
     def read_many(self, paths: list[str]) -> Mapping[str, bytes]:
-        root = self.root.resolve()
-        files = [path for path in paths if (self.root / path).is_file()]
-        inside = [path for path in files if (self.root / path).resolve().is_relative_to(root)]
-        return {path: self.read(path) for path in inside}
+        found = {}
+        for path in paths:
+            with suppress(PlanRefused):
+                if (self.root / self.real(path)).is_file():
+                    found[path] = self.read(path)
+        return found
 
     def export(self, folder: str, into: Path) -> None:
-        shutil.copytree(self.root / folder, into / folder, dirs_exist_ok=True)
+        if not (self.root / folder).is_dir():
+            raise FileNotFoundError(folder)
+
+        def dangling(place: str, names: list[str]) -> list[str]:
+            return [name for name in names if not (Path(place) / name).exists()]
+
+        shutil.copytree(self.root / folder, into / folder, ignore=dangling, dirs_exist_ok=True)
 
 
 @pytest.fixture(params=["helm-3", "helm-4"])
