@@ -185,9 +185,9 @@ def test_two_links_to_one_file_are_one_file(repository: Repository) -> None:
 @pytest.mark.parametrize(
     ("values", "prod", "image"),
     [
-        ("tag: 1.4.2\n", "redis: {tag: 7.2.0}\n", "api:{{ .Values.tag }}"),
-        ("", "redis: {tag: 7.2.0}\n", "api:1.4.2"),
-        ("", "redis: {tag: 7.2.0}\n", "api:{{ .Values.sub.tag }}"),
+        ("tag: 1.4.2\n", "redis: {tag: 7.2.0}\n", "server:{{ .Values.tag }}"),
+        ("", "redis: {tag: 7.2.0}\n", "server:1.4.2"),
+        ("", "redis: {tag: 7.2.0}\n", "server:{{ .Values.sub.tag }}"),
     ],
 )
 def test_the_tag_of_another_image_is_not_the_service_s(
@@ -199,7 +199,7 @@ def test_the_tag_of_another_image_is_not_the_service_s(
         "  {name: redis, image: 'docker.io/library/redis:{{ .Values.redis.tag }}'}]"
     )
     deployment = (
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: release}\n"
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\n"
         f"spec: {{template: {{spec: {{{pods.replace('IMAGE', image)}}}}}}}\n"
     )
     repository.write(
@@ -215,7 +215,7 @@ def test_the_tag_of_another_image_is_not_the_service_s(
     assert status == 3
     (message,) = [one["message"] for one in report["findings"] if one["level"] == "error"]
     assert "redis.tag holds the tag of" in message
-    assert "Deployment release, container main: registry.example/api:1.4.2" in message
+    assert "Deployment api, container main: registry.example/server:1.4.2" in message
     repository.write({"environments/prod.yaml": "services: {api: {tag-key: redis.tag}}\n"})
     assert repository.plan("api=8.0.0")[0] == 0
 

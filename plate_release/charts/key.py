@@ -201,9 +201,8 @@ def _refuse_stranger(
     tag: Candidate, found: Sequence[Candidate], searches: Sequence[Search], service: str
 ) -> None:
     """Refuse a sidecar's or a neighbour's tag where another container is the service by name."""
-    everyone = [container for search in searches for container in search.containers]
-    own = [container for container in everyone if _is_of(container, service)]
-    if not own or not set(own).isdisjoint(tag.containers):
+    own = _of(service, [container for search in searches for container in search.containers])
+    if not own or any(one in tag.containers or as_text(tag.value) in one.image for one in own):
         return
     others = [one for one in found if not set(own).isdisjoint(one.containers)]
     raise PlanRefused(
@@ -214,10 +213,19 @@ def _refuse_stranger(
     )
 
 
-def _is_of(container: Container, service: str) -> bool:
-    image = split_image(container.image).repository.rpartition("/")[2]
-    names = {container.name, container.object.name, image}
-    return service in names or image.startswith(f"{service}-")
+def _of(service: str, everyone: Sequence[Container]) -> list[Container]:
+    """Return the containers that are a service by their names, or else its workload's first."""
+    images = {one: split_image(one.image).repository.rpartition("/")[2] for one in everyone}
+    named = [
+        one
+        for one, image in images.items()
+        if service in {one.name, image} or image.startswith(f"{service}-")
+    ]
+    return named or [
+        one
+        for one in everyone
+        if one.object.name == service and one.place[-1][-2:] == ("containers", 0)
+    ]
 
 
 def _told(image: str) -> str:
