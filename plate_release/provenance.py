@@ -52,11 +52,15 @@ def offered_digest(desk: Desk, keys: ImageKeys, ask: Ask) -> str | None:
 
 
 def _answer(desk: Desk, image: Image) -> RegistryAnswer:
+    if "://" in image.repository:
+        # Of a custom resource, which calls something else its image.
+        text = f"{image} is an address, and no image's name: it was not checked."
+        return RegistryAnswer(findings=(Finding("warning", Check.IMAGE_UNCHECKED, text),))
     if not is_repository(image.repository):
         raise PlanRefused(
             f"The chart asks for the image {image}, which is none.",
             why=f"{image.repository!r} is no image's name.",
-            todo="Correct the repository in the values.",
+            todo="Correct the repository in the values, or pass --image-check off.",
         )
     try:
         found = desk.registry.find(image)

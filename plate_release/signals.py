@@ -57,27 +57,34 @@ class SystemClock:
 
 @contextmanager
 def stopping(stop: Stop) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into `stop`; the second ends the process as ever."""
-    before = {number: signal.getsignal(number) for number in _ASKING}
+    """Turn the first SIGINT or SIGTERM into `stop`; the second ends the process as ever.
+
+    A terminal that is closed asks for nothing: the run is seen through.
+    """
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         stop.ask()
-        _handle(before)
+        _handle({number: before[number] for number in _ASKING})
 
-    _handle(dict.fromkeys(_ASKING, ask))
-    try:
+    with _handling(ask) as before:
         yield
-    finally:
-        _handle(before)
 
 
 @contextmanager
 def ending() -> Iterator[None]:
     """Let the first SIGINT or SIGTERM raise KeyboardInterrupt, whatever is being waited for."""
-    before = {number: signal.getsignal(number) for number in _ASKING}
-    _handle(dict.fromkeys(_ASKING, signal.default_int_handler))
-    try:
+    with _handling(signal.default_int_handler):
         yield
+
+
+@contextmanager
+def _handling(handler: Any) -> Iterator[Mapping[signal.Signals, Any]]:
+    """Handle what asks to end; give the handlers that were there before, and put them back."""
+    before = {number: signal.getsignal(number) for number in (*_ASKING, signal.SIGHUP)}
+    # Ignored, not handled: git and helm inherit that.
+    _handle(dict.fromkeys(_ASKING, handler) | {signal.SIGHUP: signal.SIG_IGN})
+    try:
+        yield before
     finally:
         _handle(before)
 

@@ -220,6 +220,65 @@ def test_the_tag_of_another_image_is_not_the_service_s(
     assert repository.plan("api=8.0.0")[0] == 0
 
 
+POD = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}}}
+spec: {{template: {{spec: {{containers: [{containers}]}}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "containers",
+    [
+        "BACKEND, {name: a, image: x/api-gateway:2.0}",
+        "BACKEND, {name: api, image: x/envoy:1.30}",
+        "{name: gate, image: x/gate:2.0}, BACKEND",
+    ],
+)
+def test_a_key_that_is_the_only_one_is_believed(repository: Repository, containers: str) -> None:
+    backend = "{name: backend, image: 'x/backend:{{ .Values.tag }}'}"
+    containers = containers.replace("BACKEND", backend)
+    repository.service("api", "values-prod.yaml")
+    cron = POD.format(name="api", containers="{name: curl, image: x/curl:8.1}")
+    repository.write(
+        {
+            "charts/api/values-prod.yaml": "tag: 1.4.2\n",
+            "charts/api/templates/api.yaml": POD.format(name="backend", containers=containers),
+            "charts/api/templates/cron.yaml": cron,
+        }
+    )
+    status, report = repository.plan("api=1.5.0")
+    assert status == 0, report
+
+
+def test_what_is_asked_for_as_an_image_has_it_is_written_as_the_key_has_it(
+    repository: Repository,
+) -> None:
+    repository.service("api", "values-prod.yaml")
+    containers = "{name: api, image: 'x/api:v{{ .Values.tag }}'}"
+    first = "initContainers: [{name: first, image: 'x/api-migrate:{{ .Values.tag }}'}], containers"
+    text = POD.format(name="api", containers=containers).replace("containers", first, 1)
+    repository.write(
+        {
+            "charts/api/values-prod.yaml": "tag: 1.4.2\n",
+            "charts/api/templates/api.yaml": text,
+            "environments/prod.yaml": "services: {api: {tag-key: tag}}\n",
+        }
+    )
+    status, report = repository.plan("api=v1.5.0")
+    assert status == 0, report
+    assert [one["after"] for one in report["edits"]] == ["1.5.0"]
+
+
+def test_images_are_shown_whatever_the_values_call_them(repository: Repository) -> None:
+    repository.service("api", "values-prod.yaml", tag="index .Values.tags `token-service`")
+    repository.write({"charts/api/values-prod.yaml": "tags: {token-service: 1.4.2}\n"})
+    status, report = repository.plan("api=1.5.0")
+    assert status == 0, report
+    assert "+        image: registry.example/api:1.5.0\n" in report["diff"]
+
+
 def test_two_applications_of_one_name_are_two(repository: Repository) -> None:
     repository.service("api", "values-prod.yaml")
     repository.service("b", "../api/values-prod.yaml, values-prod.yaml", tag=".Values.b")

@@ -131,7 +131,7 @@ def tag_candidates(search: Search) -> list[Candidate]:
     Raises PlanRefused where it cannot be told.
     """
     claims = _claims(search)
-    if claims and _certain(claims.values()):
+    if claims and _certain(claims.values()) and not _more_follow(search, claims):
         return _candidates(search, {path: _plain(users) for path, users in claims.items()})
     return marked(search, list(claims) or list(dict.fromkeys(_unseen(search))))
 
@@ -140,7 +140,8 @@ def candidate_at(search: Search, path: Path) -> list[Candidate]:
     """Return the candidate at `path`, if containers take their tag from there."""
     claims = _claims(search)
     users = claims.pop(path, ())
-    if users and _certain([users]) and set(users).isdisjoint(chain(*claims.values())):
+    alone = users and _certain([users]) and set(users).isdisjoint(chain(*claims.values()))
+    if alone and not _more_follow(search, {path: users}):
         return _candidates(search, {path: _plain(users)})
     return marked(search, [path])
 
@@ -279,6 +280,14 @@ def _certain(claims: Iterable[tuple[Container, ...]]) -> bool:
     taken = [container for users in claims for container in users]
     images = [{split_image(c.image).repository for c in users} for users in claims]
     return len(taken) == len(set(taken)) and all(len(one) == 1 for one in images)
+
+
+def _more_follow(search: Search, claims: Mapping[Path, tuple[Container, ...]]) -> bool:
+    """Whether a tag that no value is holds one of the claimed, such as `1.4.2-slim` does 1.4.2."""
+    claimed = set(chain(*claims.values()))
+    tags = [split_image(one.image).tag or "" for one in search.containers if one not in claimed]
+    values = [as_text(search.value(path)) for path in claims]
+    return any(len(text) >= _LEAST_PART and text in tag for text in values for tag in tags)
 
 
 def _candidates(

@@ -11,10 +11,11 @@ from plate_release.charts.proof import prove, unexplained
 from plate_release.charts.reading import dotted
 from plate_release.charts.render import OpenChart
 from plate_release.charts.secrets import secret_texts
+from plate_release.charts.workloads import containers
 from plate_release.model import Check, Finding
 
 # How often a chart is rendered to see what differs each time: one random digit of two may be equal.
-_ATTEMPTS = 4
+_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,13 @@ def _compared(
     wanted: Sequence[Wanted],
 ) -> tuple[Difference, Noise]:
     old, new = objects_of(before), objects_of(after)
-    secrets = frozenset(chain(*(secret_texts(one.values) for one in (*before, *after))))
+    # What an image is called is none, whatever its key says.
+    images = {container.image for container in containers((*old, *new))}
+    secrets = {
+        text
+        for text in chain(*(secret_texts(one.values) for one in (*before, *after)))
+        if not any(text in image for image in images)
+    }
     difference, noise = compare(old, new, secrets=secrets), QUIET
     for _ in range(_ATTEMPTS):
         if not any(unexplained(difference, wanted)):

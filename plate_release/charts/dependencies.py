@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -10,6 +11,7 @@ import yaml
 
 from plate_release.charts.reading import at, load, maps
 from plate_release.charts.valuefiles import Place, inside
+from plate_release.errors import PlanRefused
 from plate_release.model import EntryKind, Tree
 
 _READS_FILES = re.compile(rb"\bFiles\b")
@@ -38,34 +40,34 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """What a chart in git is made of: its folder, those of its neighbours, the links in them."""
+    """What a chart in git is made of: its folder, those of its neighbours, the links in them.
+
+    opaque: whether it takes in a chart that is packed, or stands elsewhere.
+    """
 
     tree: Tree = field(repr=False)
     paths: tuple[str, ...]
+    opaque: bool
 
     def show(self, files: Collection[str], values: Iterable[bytes]) -> bool:
         """Whether the chart itself may look into any of the files, by their real paths.
 
-        It does for its default values, and where a template, or what is given as `values`, reads
-        files (`.Files`).
+        It does for default values, and where a template, or what is given as `values`, reads files
+        (`.Files`), as any template may that cannot be seen.
         """
-        held = [file for file in files if self._hold(file)]
-        if not held:
+        inside = {path for folder in self.paths for path, _ in self.tree.entries(folder)}
+        seen = [path for path in inside if self._real(path) in files]
+        if not seen:
             return False
-        if any(posixpath.basename(file) == "values.yaml" for file in held):
+        if self.opaque or any(posixpath.basename(path) == "values.yaml" for path in seen):
             return True
-        paths = {path for folder in self.paths for path, _ in self.tree.entries(folder)}
-        # What is packed may hold any template.
-        return any(path.endswith(".tgz") for path in paths) or any(
-            _READS_FILES.search(text) for text in chain(values, self._templates(paths))
-        )
+        templates = self.tree.read_many([path for path in inside if "templates/" in path])
+        return any(_READS_FILES.search(text) for text in chain(values, templates.values()))
 
-    def _hold(self, file: str) -> bool:
-        reals = map(self.tree.real, self.paths)
-        return any(not real or f"{file}/".startswith(f"{real}/") for real in reals)
-
-    def _templates(self, paths: Iterable[str]) -> Iterable[bytes]:
-        return self.tree.read_many([path for path in paths if "templates/" in path]).values()
+    def _real(self, path: str) -> str | None:
+        with suppress(PlanRefused):
+            return self.tree.real(path)
+        return None
 
 
 def dependencies_of(home: Place) -> Iterator[Dependency]:
@@ -92,13 +94,15 @@ def _listed(metadata: bytes) -> list[tuple[str, str, str]]:
     return [(name, repository.rstrip("/"), version) for name, repository, version in texts]
 
 
-def folders_of(home: Place, dependencies: Iterable[Dependency]) -> Folders:
-    """Return what a chart is made of."""
+def folders_of(home: Place, dependencies: Collection[Dependency]) -> Folders:
+    """Return what a chart is made of. Raises PlanRefused for a link that leads out of it all."""
     folders = [home.path, *(one.folder for one in dependencies if one.folder)]
-    links = (
-        path
-        for folder in folders
-        for path, kind in home.tree.entries(folder, follow=True)
-        if kind is EntryKind.SYMLINK
+    entries = [entry for folder in folders for entry in home.tree.entries(folder, follow=True)]
+    links = [path for path, kind in entries if kind is EntryKind.SYMLINK]
+    for link in links:
+        home.tree.real(link)
+    vendored = {path.rpartition("/charts/")[2].split("/")[0] for path, _ in entries}
+    opaque = any(path.endswith(".tgz") for path, _ in entries) or any(
+        one.repository and not one.folder and one.name not in vendored for one in dependencies
     )
-    return Folders(home.tree, (*folders, *links))
+    return Folders(home.tree, (*folders, *links), opaque)

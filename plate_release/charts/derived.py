@@ -4,9 +4,9 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from plate_release.charts.difference import Change
 from plate_release.charts.key import Wanted
@@ -19,26 +19,45 @@ Shift: TypeAlias = tuple[str, str]
 """A text, and the one that takes its place."""
 
 _HASH = re.compile(r"[0-9a-f]{6,128}")
-_LONG = 16  # characters of what is a hash without being named so
+_LENGTHS = {32, 40, 64, 128}  # characters of what is a hash without being named so
 _HASHED = re.compile(r"checksum|hash|sha|digest|roll", re.IGNORECASE)
+_VERSIONED = re.compile(r"version|tag|build|image|release|revision", re.IGNORECASE)
 _PART = 3  # characters of a part of a tag that stands for itself
 
 
-def shifts(wanted: Sequence[Wanted]) -> list[Shift]:
-    """Return the texts that may stand for each other, the longest first."""
-    images = {
-        (split_image(container.image), replace(one.image(container), repository=""))
-        for one in wanted
-        for container in one.keys.containers
-    }
-    for keys, ask in ((one.keys, one.ask) for one in wanted if not one.keys.whole):
-        images.add((Image("", keys.values[keys.main] or None), Image("", ask.tag, ask.digest)))
-    pairs = {pair for image in images for pair in _pairs_of(*image)}
-    pairs |= {(_base64(one), _base64(other)) for one, other in pairs}
-    return sorted((pair for pair in pairs if pair[0]), key=lambda pair: (-len(pair[0]), pair))
+@dataclass(frozen=True, slots=True)
+class Shifts:
+    """The texts that may stand for each other, the longest first.
+
+    `said` are for labels and annotations, which may say less: a `1.4`, or a tag of two signs.
+    """
+
+    anywhere: tuple[Shift, ...]
+    said: tuple[Shift, ...]
+
+    @classmethod
+    def of(cls, wanted: Sequence[Wanted], more: Iterable[Shift] = ()) -> Self:
+        """Return what charts may make of the tags and digests, and `more`."""
+        images = {
+            (split_image(container.image), replace(one.image(container), repository=""))
+            for one in wanted
+            for container in one.keys.containers
+        }
+        for keys, ask in ((one.keys, one.ask) for one in wanted if not one.keys.whole):
+            images.add((Image("", keys.values[keys.main] or None), Image("", ask.tag, ask.digest)))
+        whole = {pair for image in images for pair in _whole(*image)} | {*more}
+        less = {pair for image in images for pair in _less(*image)}
+        plain = (pair for pair in whole if len(pair[0]) >= _PART or pair[0][:1] in {":", "@"})
+        return cls(_sorted(plain), _sorted(whole | less))
 
 
-def _pairs_of(old: Image, new: Image) -> Iterator[Shift]:
+def _sorted(pairs: Iterable[Shift]) -> tuple[Shift, ...]:
+    found = {pair for pair in pairs if all(pair)}
+    found |= {(_base64(one), _base64(other)) for one, other in found}
+    return tuple(sorted(found, key=lambda pair: (-len(pair[0]), pair)))
+
+
+def _whole(old: Image, new: Image) -> Iterator[Shift]:
     yield _tail(old), _tail(new)
     if old.tag and new.tag:
         yield from ((old.tag, new.tag), (old.tag, _tail(new)[1:]))
@@ -46,6 +65,11 @@ def _pairs_of(old: Image, new: Image) -> Iterator[Shift]:
         yield from _parts(old.tag, new.tag)
     if old.digest and new.digest:
         yield old.digest.rpartition(":")[2], new.digest.rpartition(":")[2]
+
+
+def _less(old: Image, new: Image) -> Iterator[Shift]:
+    if old.tag and new.tag:
+        yield from ((form(old.tag), form(new.tag)) for form in (_minor, _major))
 
 
 def _parts(old: str, new: str) -> Iterator[Shift]:
@@ -93,20 +117,21 @@ _FORMS: tuple[Callable[[str], str], ...] = (
     *(partial(_slug, sign) for sign in "-_"),
     *(partial(_cut, length) for length in (63, 40, 12, 10, 8, 7)),
     *(partial(_hash, name, n) for name in ("sha256", "sha1") for n in (64, 40, 32, 16, 12, 10, 8)),
-    _minor,
-    _major,
     lambda tag: tag.removeprefix("v"),
     lambda tag: tag.replace(".", ""),
 )
 
 
-def follows(one: KubernetesObject, change: Change, pairs: Iterable[Shift]) -> bool:
-    """Whether a change of an object is one of the pairs, or one of a hash. Pure."""
+def follows(one: KubernetesObject, change: Change, shifts: Shifts) -> bool:
+    """Whether a change of an object is one of the shifts, or one of a hash. Pure."""
     old, new = change.before, change.after
     if type(old) is int and type(new) is int:
-        return len(str(old)) >= _PART and (str(old), str(new)) in pairs
-    if not isinstance(old, str) or not isinstance(new, str):
+        named = _VERSIONED.search(str(change.path[-1])) is not None
+        return named and (str(old), str(new)) in shifts.said
+    if not isinstance(old, str) or not isinstance(new, str) or change.path[-1] == "claimName":
         return False
+    says = {"labels", "annotations"} & {*change.path}
+    pairs = shifts.said if says else shifts.anywhere
     if any(_replaced(old, *pair) == new for pair in pairs) or _is_checksum(one, change):
         return True
     # A text of several lines may have the tag in more than one form.
@@ -132,7 +157,8 @@ def _edge(sign: str, beside_digit: str, look: str) -> str:
 
 def is_hash(text: str) -> bool:
     """Whether a text may be a hash, perhaps cut, of what changes."""
-    return _HASH.fullmatch(text) is not None
+    has_digit = any(sign.isdigit() for sign in text)
+    return _HASH.fullmatch(text) is not None and (has_digit or len(text) in _LENGTHS)
 
 
 def _is_checksum(one: KubernetesObject, change: Change) -> bool:
@@ -142,8 +168,8 @@ def _is_checksum(one: KubernetesObject, change: Change) -> bool:
     name = at(one.body, (*change.path[:-1], "name")) if change.path[-1] == "value" else None
     named = _HASHED.search(str(name or change.path[-1]))
     sides = [_plain(side) for side in (change.before, change.after)]
-    return all(is_hash(side) and (named or len(side) >= _LONG) for side in sides) and (
-        named is not None or "env" not in change.path
+    return all(map(is_hash, sides)) and (
+        named is not None or ("env" not in change.path and {*map(len, sides)} <= _LENGTHS)
     )
 
 

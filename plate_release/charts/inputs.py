@@ -136,7 +136,8 @@ class ChartInputs:
 
     def shows(self, files: Collection[str]) -> bool:
         """Whether the chart itself may look into any of our repository's files, by real paths."""
-        texts = (one.data for one in self.layers)
+        given = (one.value.encode() for one in self.parameters)
+        texts = (*(one.data for one in self.layers), *given)
         return self.folders is not None and self.folders.show(files, texts)
 
     def edited(self, files: Mapping[str, bytes]) -> "ChartInputs":

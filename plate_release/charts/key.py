@@ -55,7 +55,8 @@ class ImageKeys:
 
     def meant(self, ask: Ask) -> Ask:
         """Return what to write for a tag that is asked for as images have it: `v1.5.0`."""
-        return replace(ask, tag=next(iter(self.affixes.values()), Affixes()).value(ask.tag))
+        values = [around.value(ask.tag) for around in self.affixes.values()]
+        return replace(ask, tag=next((one for one in values if one != ask.tag), ask.tag))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,8 @@ def _refuse_stranger(
     tag: Candidate, found: Sequence[Candidate], searches: Sequence[Search], service: str
 ) -> None:
     """Refuse a sidecar's or a neighbour's tag where another container is the service by name."""
-    own = _of(service, [container for search in searches for container in search.containers])
+    everyone = [container for search in searches for container in search.containers]
+    own = next(filter(None, _own(tag, found, everyone, service)), [])
     if not own or any(one in tag.containers or as_text(tag.value) in one.image for one in own):
         return
     others = [one for one in found if not set(own).isdisjoint(one.containers)]
@@ -213,19 +215,26 @@ def _refuse_stranger(
     )
 
 
-def _of(service: str, everyone: Sequence[Container]) -> list[Container]:
-    """Return the containers that are a service by their names, or else its workload's first."""
-    images = {one: split_image(one.image).repository.rpartition("/")[2] for one in everyone}
-    named = [
-        one
-        for one, image in images.items()
-        if service in {one.name, image} or image.startswith(f"{service}-")
+def _own(
+    tag: Candidate, found: Sequence[Candidate], everyone: Sequence[Container], service: str
+) -> Iterator[list[Container]]:
+    """Give the containers that may be the service, surest first.
+
+    By their image, by their name where a key holds their tag, and as the first one in a workload of
+    its name where those of `tag` stand beside it.
+    """
+    yield [one for one in everyone if _last(split_image(one.image).repository) == service]
+    keyed = {container for candidate in found for container in candidate.containers}
+    yield [one for one in everyone if one.name == service and one in keyed]
+    workloads = {one.object.identity for one in tag.containers}
+    first = [one for one in everyone if one.place[-1][-2:] == ("containers", 0)]
+    yield [
+        one for one in first if one.object.name == service and workloads == {one.object.identity}
     ]
-    return named or [
-        one
-        for one in everyone
-        if one.object.name == service and one.place[-1][-2:] == ("containers", 0)
-    ]
+
+
+def _last(repository: str) -> str:
+    return repository.rpartition("/")[2]
 
 
 def _told(image: str) -> str:

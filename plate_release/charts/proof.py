@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from plate_release.charts.derived import Shift, follows, is_hash, shifts
+from plate_release.charts.derived import Shift, Shifts, follows, is_hash
 from plate_release.charts.difference import Change, Difference
 from plate_release.charts.key import Wanted
 from plate_release.charts.objects import KubernetesObject, Objects
@@ -27,7 +27,7 @@ def unexplained(difference: Difference, wanted: Sequence[Wanted]) -> Iterator[st
     A value follows the image where it is the same text with the old tag or digest replaced by the
     new one (a version label, a Job's name), or where it is a checksum.
     """
-    pairs = [*shifts(wanted), *_renamed(difference)]
+    shifts = Shifts.of(wanted, _renamed(difference))
     for one in difference.objects:
         if one.before is None or one.after is None:
             yield from one.told()
@@ -35,17 +35,17 @@ def unexplained(difference: Difference, wanted: Sequence[Wanted]) -> Iterator[st
             yield f"{one.before}: {one.after} would take its place, without what it holds"
         else:
             for change in one.changes:
-                if not _is_explained(one.after, change, pairs, wanted):
+                if not _is_explained(one.after, change, shifts, wanted):
                     yield f"{one}: {change}"
 
 
 def _is_explained(
-    one: KubernetesObject, change: Change, pairs: list[Shift], wanted: Sequence[Wanted]
+    one: KubernetesObject, change: Change, shifts: Shifts, wanted: Sequence[Wanted]
 ) -> bool:
     if change.path == ("metadata", "namespace"):
         return False
     return (
-        follows(one, change, pairs)
+        follows(one, change, shifts)
         or _is_asked_image(change, wanted)
         or _is_pull_policy(one, change, wanted)
     )
@@ -54,9 +54,13 @@ def _is_explained(
 def _is_pull_policy(one: KubernetesObject, change: Change, wanted: Sequence[Wanted]) -> bool:
     """Whether it says when an asked image is pulled, which is another time for `latest`."""
     *holder, last = change.path
-    return last == "imagePullPolicy" and any(
-        container.object.template == one.template and container.place[-1] == tuple(holder)
-        for _, container in _of_each(wanted)
+    if last != "imagePullPolicy" or {change.before, change.after} != {"Always", "IfNotPresent"}:
+        return False
+    return any(
+        container.object.template == one.template
+        and container.place[-1] == tuple(holder)
+        and "latest" in {split_image(container.image).tag, of.image(container).tag}
+        for of, container in _of_each(wanted)
     )
 
 
@@ -93,7 +97,8 @@ def prove(
         raise PlanRefused(
             f"{_edits(wanted)} would change more than the image.",
             why="\n".join(some_of(unasked, _SHOWN)),
-            todo="Release what nobody asked for by a commit of its own first.",
+            todo="Let the chart take nothing else from the tag; or, where the change is meant, make"
+            " it by hand, in one commit with the tag.",
         )
     return tuple(_findings(before, after, wanted))
 

@@ -3,11 +3,13 @@
 import base64
 import binascii
 import hashlib
+import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import yaml
 
@@ -19,12 +21,14 @@ _OPEN = {(name,) for name in ("apiVersion", "kind", "type", "immutable", "metada
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _VALUES = {"data", "stringdata", "encrypteddata"}
 _TELLING = re.compile(
-    r"passw|passphrase|pwd|secret|token|credential|dsn|connection[-_]?string"
-    r"|(?:api|access|private|encryption|signing)[-_]?key",
-    re.IGNORECASE,
+    r"(?i:passw|passphrase|pwd|secret|token|credential|dsn|connection[-_]?string"
+    r"|(?:api|access|private|encryption|signing|master|licen[cs]e|ssh|storage|account)[-_]?key"
+    r"|(?:^|[-_])pass$)|_KEY$"
 )
+_FLAG = re.compile(r"(?i)(--?[\w-]*(?:passw|secret|token)[\w-]*[= ])(\S+)")
 _HOLDERS = {"secrets", "passwords", "tokens", "credentials"}
 _NAMES_ONE = re.compile(r"(?:name|ref|path|file|^existing\w*)$", re.IGNORECASE)
+_NO_SECRETS = {"false", "False"}
 _SHORTEST = 5  # characters of a secret: what is shorter stands in too many words
 _UNCHANGED = "(secret, unchanged)"
 _ROUNDS = 20_000  # so that a list of likely values cannot be tried fast
@@ -91,11 +95,23 @@ def masked(
     return {key: shown(value, (key,)) for key, value in body.items()}
 
 
-def _without(text: str, secrets: Iterable[str], salt: str) -> str:
-    for secret in secrets:
-        if secret in text:
-            text = text.replace(secret, fingerprint(secret, salt))
-    return text
+def _without(text: str, secrets: Collection[str], salt: str) -> str:
+    """Put fingerprints in the place of secrets, and of what an option says is one."""
+
+    def hidden(match: re.Match[str]) -> str:
+        return fingerprint(match[0], salt)
+
+    if secrets:
+        longest_first = sorted(secrets, key=lambda secret: (-len(secret), secret))
+        text = re.sub("|".join(map(re.escape, longest_first)), hidden, text)
+    return _FLAG.sub(
+        lambda match: (
+            match[0]
+            if match[2].startswith("(secret,")
+            else f"{match[1]}{fingerprint(match[2], salt)}"
+        ),
+        text,
+    )
 
 
 def holds_any(value: Any, secrets: Iterable[str]) -> bool:
@@ -122,14 +138,29 @@ def without_secrets(text: str, inputs: ChartInputs) -> str:
 
 
 def secret_texts(values: Any) -> frozenset[str]:
-    """Return what must not be shown of values: the texts whose keys say that they are secret."""
-    return frozenset(
+    """Return what must not be shown of values: the texts whose keys say that they are secret.
+
+    They are there as they stand, and as templates write them into URLs, JSON and base64.
+    """
+    lines = {
         line
         for path, value in leaves(values)
-        if isinstance(value, str) and _tells(values, path)
-        for line in value.splitlines()
-        if len(line) >= _SHORTEST
-    )
+        if isinstance(value, str | int) and not isinstance(value, bool) and _tells(values, path)
+        for line in str(value).splitlines()
+        if len(line) >= _SHORTEST and line not in _NO_SECRETS
+    }
+    return frozenset(form(line) for line in lines for form in _FORMS)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+_FORMS: tuple[Callable[[str], str], ...] = (str, quote, quote_plus, _json, _base64)
 
 
 def _tells(body: Any, path: Path) -> bool:

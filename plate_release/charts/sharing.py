@@ -41,7 +41,7 @@ def _looks_into(source: Source, paths: list[str], tree: Tree, files: Collection[
     with suppress(PlanRefused):
         home = Place(tree, inside("", source.path))
         values = tree.read_many([one for one in paths if not is_glob(one)]).values()
-        return folders_of(home, dependencies_of(home)).show(files, values)
+        return folders_of(home, list(dependencies_of(home))).show(files, values)
     return False
 
 

@@ -13,7 +13,7 @@ _SEMVER = re.compile(
 _RELEASE = re.compile(r"v?(?P<release>\d+(?:\.\d+)+)(?P<rest>(?:[._+-]|(?=[A-Za-z])).*|)")
 _DAY = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _CALENDAR = re.compile(
-    rf"v?(?P<year>20\d\d|\d\d)(?:(?P<day>{_DAY})(?P<time>(?:\d{{4}}|\d{{6}})?)(?!\d)"
+    rf"v?(?P<year>20\d\d|\d\d)(?:(?P<day>{_DAY})(?P<time>(?:\d{{2}}|\d{{4}}|\d{{6}})?)(?!\d)"
     r"|(?=[._-]\d|[._-]?[Ww]\d))"
 )
 _LAST_WEEK = 53
@@ -22,10 +22,13 @@ _STAGE = (
     r"(?:(?P<word>rc|alpha|beta|pre|preview|dev|snapshot|nightly|canary|milestone|next)(?![A-Za-z])"
     r"|(?P<letter>[abcm](?=\d)|ea)(?!\d{4}|\d*[A-Za-z]))"
 )
-_EARLY = re.compile(rf"[._+-]?{_STAGE}(?P<numbers>(?:[._-]?\d+)*)", re.IGNORECASE)
+_EARLY = re.compile(
+    rf"[._+-]?{_STAGE}(?P<numbers>(?:[._-]?\d{{1,4}}(?![0-9A-Z]))?(?:\.\d{{1,4}}(?![0-9A-Z]))*)",
+    re.IGNORECASE,
+)
 # A number is whole: that of a commit's name goes on with letters.
 _NUMBER = re.compile(
-    rf"(?:[._T-]|[._-]?W)(?P<number>\d+)(?=Z?(?![0-9A-Z])|T\d|{_STAGE})", re.IGNORECASE
+    rf"(?:[._T-]|[._-]?W)(?P<number>\d{{1,6}})(?=Z?(?![0-9A-Z])|T\d|{_STAGE})", re.IGNORECASE
 )
 _SHORT = {"a": "alpha", "b": "beta", "c": "rc"}
 _STAGES = ("alpha", "beta", "rc")

@@ -32,6 +32,7 @@ def test_every_file_that_has_a_part_in_it_is_named(layout: Callable[..., Directo
         "chart/Chart.yaml": "apiVersion: v2\nname: shop\nversion: 0.3.0\n"
         "dependencies: [{name: common, repository: file://../common, version: 1.x}]\n",
     }
+    files |= dict.fromkeys(("common/values.yaml", "common/a.txt", "common-2/values.yaml"), "")
     inputs = inputs_of(layout("pair", files))
     assert inputs.files == {
         "chart",
@@ -50,12 +51,36 @@ def test_every_file_that_has_a_part_in_it_is_named(layout: Callable[..., Directo
     assert not inputs.shows({"common/a.txt"})
 
 
+def test_a_parameter_may_read_files_and_so_may_a_chart_that_is_not_there(
+    layout: Callable[..., DirectoryTree],
+) -> None:
+    manifest = (CORPUS / "pair" / "environments" / "shop.yaml").read_text()
+    section = "helm:\n      parameters: [{name: a, value: '{{ .Files.Get `x` }}'}]"
+    reads = layout("pair", {"environments/shop.yaml": manifest.replace("helm:", section)})
+    assert inputs_of(reads).shows({"chart/values-prod.yaml"})
+    (reads.root / "environments" / "shop.yaml").write_text(manifest)
+    assert not inputs_of(reads).shows({"chart/values-prod.yaml"})
+    chart = (reads.root / "chart" / "Chart.yaml").read_text()
+    depends = (
+        "dependencies: [{name: lib, version: 1.0.0, repository: 'https://charts.example.com'}]\n"
+    )
+    (reads.root / "chart" / "Chart.yaml").write_text(chart + depends)
+    assert inputs_of(reads).shows({"chart/values-prod.yaml"})
+    (reads.root / "chart" / "charts" / "lib").mkdir(parents=True)
+    (reads.root / "chart" / "charts" / "lib" / "Chart.yaml").write_text("name: lib\n")
+    assert not inputs_of(reads).shows({"chart/values-prod.yaml"})
+
+
 def test_what_links_lead_to_has_a_part_in_it_too(layout: Callable[..., DirectoryTree]) -> None:
     read = "{{ .Files.Get `shared/a.txt` }}"
     tree = layout("pair", {"shared/a.txt": "a", "deep/b.txt": "b", "chart/templates/a.yaml": read})
     (tree.root / "chart" / "shared").symlink_to("../shared")
     (tree.root / "shared" / "deep").symlink_to("../deep")
+    (tree.root / "chart" / "values.yaml").unlink()
+    (tree.root / "chart" / "values.yaml").symlink_to("../all.yaml")
+    (tree.root / "all.yaml").write_text("a: 1\n")
     inputs = inputs_of(tree)
+    assert inputs.shows({"all.yaml"})
     assert {"chart/shared", "chart/shared/deep"} < inputs.files
     assert inputs.shows({"shared/a.txt"})
     assert inputs.shows({"deep/b.txt"})

@@ -84,6 +84,8 @@ def test_an_application_that_names_the_file_reads_it(
 def test_a_chart_may_read_its_own_files(tmp_path: Path, template: str, *, reads: bool) -> None:
     (tmp_path / "chart" / "templates").mkdir(parents=True)
     (tmp_path / "chart" / "templates" / "a.yaml").write_text(template)
+    (tmp_path / "chart" / "conf").mkdir()
+    (tmp_path / "chart" / "conf" / "prod.yaml").touch()
     text = "{{ .Files.Get `conf/prod.yaml` }}" if "tpl" in template else "none"
     (tmp_path / "chart" / "values.yaml").write_text(f"text: '{text}'")
     text = APPLICATION.format(file="values.yaml", repository=REPOSITORY, revision="main")
