@@ -17,18 +17,17 @@ from plate_release.charts.candidates import (
     role,
     tag_candidates,
 )
-from plate_release.charts.inputs import Layer, Parameter
+from plate_release.charts.choice import only, refuse_stranger
+from plate_release.charts.inputs import Layer
 from plate_release.charts.objects import Rendered
 from plate_release.charts.reading import at
 from plate_release.charts.render import OpenChart
 from plate_release.charts.winner import editable
 from plate_release.charts.workloads import Container, ContainerPlace, split_image
-from plate_release.errors import PlanRefused, some_of
+from plate_release.errors import PlanRefused
 from plate_release.model import Ask, Image
 from plate_release.values import Key
 from plate_release.values.keys import Match
-
-_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +91,9 @@ def image_keys(
     document = tag_key.document if tag_key else None
     searches = [Search.of(*pair, document) for pair in zip(charts, before, strict=True)]
     found = _candidates(searches, tag_key)
-    tag = _only(searches, found, values_file)
+    tag = only(searches, found, values_file)
     if tag_key is None and values_file is None:
-        _refuse_stranger(tag, found, searches, service)
+        refuse_stranger(tag, found, searches, service)
     layer = editable(tag.search.chart.inputs, tag.path, tag.setter)
     whole = role(tag.value, tag.containers) == "whole"
     main = tag_key or tag.key
@@ -168,86 +167,6 @@ def _merged(found: Iterable[Candidate]) -> list[Candidate]:
         users = {**known.affixes, **one.affixes} if known else one.affixes
         result[place] = replace(known or one, affixes=users)
     return list(result.values())
-
-
-def _only(searches: Sequence[Search], found: list[Candidate], values_file: str | None) -> Candidate:
-    """Choose the only candidate, or the only one that a file of the environment sets."""
-    if values_file:
-        found = [one for one in found if one.setter and one.setter.goes_by(values_file)]
-    own = [one for one in found if one.setter and not _is_default(one.setter)]
-    for choice in (found, own):
-        if len(choice) == 1:
-            return choice[0]
-    name = searches[0].name
-    if found:
-        raise PlanRefused(
-            f"Several keys of {name} hold an image's tag.",
-            why="\n".join(some_of([str(one) for one in found], _SHOWN)),
-            todo=f"Choose one in the configuration, such as {_choice(found)}.",
-        )
-    images = [f"{c}: {_told(c.image)}" for search in searches for c in search.containers]
-    raise PlanRefused(
-        f"No values key of {name}{f' in {values_file}' if values_file else ''} decides"
-        " a container's tag.",
-        why="\n".join(some_of(images, _SHOWN)) or "The chart runs no container.",
-        todo="Let the chart take the tag from its values, or name the key as `tag-key`.",
-    )
-
-
-def _is_default(setter: Layer | Parameter) -> bool:
-    return isinstance(setter, Layer) and setter.is_default
-
-
-def _refuse_stranger(
-    tag: Candidate, found: Sequence[Candidate], searches: Sequence[Search], service: str
-) -> None:
-    """Refuse a sidecar's or a neighbour's tag where another container is the service by name."""
-    everyone = [container for search in searches for container in search.containers]
-    own = next(filter(None, _own(tag, found, everyone, service)), [])
-    if not own or any(one in tag.containers or as_text(tag.value) in one.image for one in own):
-        return
-    others = [one for one in found if not set(own).isdisjoint(one.containers)]
-    raise PlanRefused(
-        f"{tag.key} holds the tag of {tag.containers[0]}, which is not {service} by its name.",
-        why="\n".join(some_of([f"{own[0]}: {_told(own[0].image)}", *map(str, found)], _SHOWN)),
-        todo=f"Name the key of {service} in the configuration, such as"
-        f" `tag-key: {(others or [tag])[0].key}`.",
-    )
-
-
-def _own(
-    tag: Candidate, found: Sequence[Candidate], everyone: Sequence[Container], service: str
-) -> Iterator[list[Container]]:
-    """Give the containers that may be the service, surest first.
-
-    By their image, by their name where a key holds their tag, and as the first one in a workload of
-    its name where those of `tag` stand beside it.
-    """
-    yield [one for one in everyone if _last(split_image(one.image).repository) == service]
-    keyed = {container for candidate in found for container in candidate.containers}
-    yield [one for one in everyone if one.name == service and one in keyed]
-    workloads = {one.object.identity for one in tag.containers}
-    first = [one for one in everyone if one.place[-1][-2:] == ("containers", 0)]
-    yield [
-        one for one in first if one.object.name == service and workloads == {one.object.identity}
-    ]
-
-
-def _last(repository: str) -> str:
-    return repository.rpartition("/")[2]
-
-
-def _told(image: str) -> str:
-    split = split_image(image)
-    return f"{image}, by its digest alone" if split.digest and not split.tag else image
-
-
-def _choice(found: Sequence[Candidate]) -> str:
-    """Return the line of the configuration that would choose the first."""
-    first, *others = found
-    if first.setter and all(one.path == first.path for one in others):
-        return f"`values-file: {first.setter.file}`"
-    return f"`tag-key: {first.key}`"
 
 
 def _at_key(searches: Sequence[Search], key: Key) -> Iterator[Candidate]:
