@@ -27,6 +27,7 @@ class Finding:
 class Check(StrEnum):
     """The code of a finding whose level the configuration may set."""
 
+    APPLICATION_SET = "application-set"
     DEPRECATED_API = "deprecated-api"
     DIGEST_DROPPED = "digest-dropped"
     HELM_LINT = "helm-lint"

@@ -77,7 +77,7 @@ def _table(rows: list[tuple[_Step, int]]) -> Table:
 def serve(*, speed: float) -> int:
     """Serve until interrupted, and print the environment to use it, a `KEY=VALUE` a line."""
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopped.set())
     with _playground(speed=speed) as environment:
         for key, value in environment.items():

@@ -67,7 +67,7 @@ def generated(desk: Desk, repository: Repository, files: Collection[str]) -> Ite
         if found := sorted(filter(one.may_name, files)):
             text = f"Applications of the ApplicationSet {one.name} ({one.file}, line {one.line})"
             why = f"{text} may read {', '.join(found)} too; only Argo CD knows them."
-            yield Finding("info", Check.SHARED_VALUES, why)
+            yield Finding("info", Check.APPLICATION_SET, why)
 
 
 def reader(desk: Desk, repository: Repository, manifest: Manifest) -> Target:

@@ -540,7 +540,7 @@ def test_an_application_set_that_may_read_the_file_is_told(
     )
     status, report = repository.plan("api=1.5.0")
     assert status == 0
-    messages = found(report, "shared-values")
+    messages = found(report, "application-set")
     assert ["ApplicationSet stages (environments/set.yaml, line 1)" in one for one in messages] == (
         [True] if told else []
     )
