@@ -157,8 +157,12 @@ def _url_in(desk: Desk, repository: Repository, manifest: Manifest) -> str | Non
 def _is_home(desk: Desk, url: str, manifest: Manifest) -> bool:
     if same_repository(url, desk.home.url):
         return True
-    # A local path cannot be what Argo CD calls it: the chart being there tells.
-    paths = [s.path for s in manifest.application.spec.all_sources if s.repo_url == url and s.path]
+    # A local path cannot be what Argo CD calls it: what is taken from there being here tells.
+    sources = manifest.application.spec.all_sources
+    paths = [one.path for one in sources if one.repo_url == url and one.path]
+    refs = {f"${one.ref}" for one in sources if one.repo_url == url and one.ref}
+    files = (file for one in sources if one.helm for file in one.helm.value_files)
+    paths += [rest for ref, _, rest in (file.partition("/") for file in files) if ref in refs]
     return desk.home.url.startswith("/") and any(map(desk.tree.has, paths))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+HELM = str(Path(__file__).parents[1] / ".tools" / "helm-4" / "helm")
 HOME = "https://git.example.com/plate.git"
 CHART = "apiVersion: v2\nname: shop\nversion: 0.1.0\n"
 DEPLOYMENT = """\
@@ -92,6 +93,7 @@ class Repository:
         program = str(Path(sys.executable).with_name("plate-release"))
         command = [program, "--output=json", f"--repo={self.bare}", "plan", "--image-check=off"]
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        kept["PLATE_RELEASE_HELM"] = HELM
         done = subprocess.run(
             [*command, *asks], env=kept, capture_output=True, text=True, check=False
         )
@@ -279,6 +281,26 @@ def test_images_are_shown_whatever_the_values_call_them(repository: Repository) 
     assert "+        image: registry.example/api:1.5.0\n" in report["diff"]
 
 
+def test_a_value_that_may_replace_the_whole_image_hides_no_tag(repository: Repository) -> None:
+    """As in the chart of Gitea."""
+    repository.service("gitea", "values-prod.yaml")
+    image = (
+        "{{ if .Values.image.fullOverride }}{{ .Values.image.fullOverride }}{{ else }}"
+        "{{ .Values.image.repository }}:{{ .Values.image.tag }}-rootless{{ end }}"
+    )
+    containers = f"{{name: gitea, image: '{image}'}}"
+    repository.write(
+        {
+            "charts/gitea/values.yaml": "image: {repository: x/gitea, tag: '', fullOverride: ''}\n",
+            "charts/gitea/values-prod.yaml": "image:\n  tag: 1.22.3\n",
+            "charts/gitea/templates/gitea.yaml": POD.format(name="g", containers=containers),
+        }
+    )
+    status, report = repository.plan("gitea=1.22.4")
+    assert status == 0, report
+    assert [(one["line"], one["after"]) for one in report["edits"]] == [(2, "1.22.4")]
+
+
 def test_two_applications_of_one_name_are_two(repository: Repository) -> None:
     repository.service("api", "values-prod.yaml")
     repository.service("b", "../api/values-prod.yaml, values-prod.yaml", tag=".Values.b")
@@ -380,7 +402,7 @@ def test_a_packed_chart_may_read_the_files_of_its_parent(
     (library / "templates" / "_lib.tpl").write_text(helper)
     (repository.root / "charts" / "api" / "charts").mkdir()
     packed = str(repository.root / "charts" / "api" / "charts")
-    subprocess.run(["helm", "package", str(library), "-d", packed], check=True, capture_output=True)
+    subprocess.run([HELM, "package", str(library), "-d", packed], check=True, capture_output=True)
     repository.write(
         {
             "charts/api/templates/note.yaml": "{{ include `lib.note` . }}\n",

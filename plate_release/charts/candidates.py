@@ -221,22 +221,32 @@ def _alone(
 
 
 def _shown(search: Search, marks: Mapping[Path, Any], values: Any) -> list[Candidate]:
-    """Render with the marks; raises ChartRefused where the chart does not take them."""
+    """Render with the marks; raises ChartRefused where the chart does not take them.
+
+    A mark that takes the place of a whole image hides the others: each is tried alone then.
+    """
     changes = dict(marks)
     for path, mark in marks.items():
         if role(search.value(path), search.containers) == "whole":
             changes[path] = f"{split_image(as_text(search.value(path))).repository}:{mark}"
     shown = containers(search.chart.render(placed(values, changes)).objects)
     before = {container.place: container for container in search.containers}
+    kept = [one for one in shown if one.place in before and _is_kept(one, before[one.place])]
+    if len(kept) < len(shown) and len(marks) > 1:
+        return _alone(search, marks, values)[0]
     users = {
         path: {
             before[one.place]: _affixes(one.image, as_text(mark))
-            for one in shown
-            if as_text(mark).removeprefix("v") in one.image and one.place in before
+            for one in kept
+            if as_text(mark).removeprefix("v") in one.image
         }
         for path, mark in marks.items()
     }
     return _candidates(search, {path: found for path, found in users.items() if found})
+
+
+def _is_kept(now: Container, before: Container) -> bool:
+    return split_image(now.image).repository == split_image(before.image).repository
 
 
 def _affixes(image: str, mark: str) -> Affixes:

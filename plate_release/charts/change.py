@@ -11,7 +11,7 @@ from plate_release.charts.proof import prove, unexplained
 from plate_release.charts.reading import dotted
 from plate_release.charts.render import OpenChart
 from plate_release.charts.secrets import secret_texts
-from plate_release.charts.workloads import containers
+from plate_release.charts.workloads import TESTS, containers
 from plate_release.model import Check, Finding
 
 # How often a chart is rendered to see what differs each time: one random digit of two may be equal.
@@ -42,7 +42,7 @@ def proven(
     after = tuple(_rendered(charts, before, edited))
     difference, noise = _compared(charts, edited, before, after, wanted)
     old, new = objects_of(before), objects_of(after)
-    findings = (*prove(difference, old, new, wanted), *_unstable(noise))
+    findings = (*prove(difference, old, new, wanted), *_unstable(noise, old))
     return ChartChange(difference, new, findings)
 
 
@@ -87,10 +87,12 @@ def _rendered(
         yield old if new is chart else new.render()
 
 
-def _unstable(noise: Noise) -> Iterator[Finding]:
+def _unstable(noise: Noise, objects: Objects) -> Iterator[Finding]:
+    never_applied = {one.identity for one in objects if one.hooks & TESTS}
     keys: dict[ObjectId, list[str]] = {}
     for one, path in sorted(noise.before, key=str):
-        keys.setdefault(one, []).append(dotted(path))
+        if one not in never_applied:
+            keys.setdefault(one, []).append(dotted(path))
     for identity, paths in keys.items():
         name = f"{identity.kind} {identity.name}"
         text = f"{name}: {', '.join(paths)} differs each time that it is rendered."

@@ -10,7 +10,9 @@ from plate_release.errors import PlanRefused, some_of
 _SHOWN = 20
 
 
-def only(searches: Sequence[Search], found: list[Candidate], values_file: str | None) -> Candidate:
+def only(
+    searches: Sequence[Search], found: list[Candidate], values_file: str | None, service: str
+) -> Candidate:
     """Choose the only candidate, or the only one that a file of the environment sets.
 
     Raises PlanRefused where none or several fit.
@@ -26,14 +28,15 @@ def only(searches: Sequence[Search], found: list[Candidate], values_file: str | 
         raise PlanRefused(
             f"Several keys of {name} hold an image's tag.",
             why="\n".join(some_of([str(one) for one in found], _SHOWN)),
-            todo=f"Choose one in the configuration, such as {_choice(found)}.",
+            todo=f"Choose one in the configuration, such as {_choice(found, service)}.",
         )
     images = [f"{c}: {_told(c.image)}" for search in searches for c in search.containers]
     raise PlanRefused(
         f"No values key of {name}{f' in {values_file}' if values_file else ''} decides"
         " a container's tag.",
         why="\n".join(some_of(images, _SHOWN)) or "The chart runs no container.",
-        todo="Let the chart take the tag from its values, or name the key as `tag-key`.",
+        todo="Let the chart take the tag from its values, set it in a values file of the"
+        " environment, or name the key as `tag-key`.",
     )
 
 
@@ -53,8 +56,9 @@ def refuse_stranger(
     raise PlanRefused(
         f"{tag.key} holds the tag of {tag.containers[0]}, which is not {service} by its name.",
         why="\n".join(some_of([f"{own[0]}: {_told(own[0].image)}", *map(str, found)], _SHOWN)),
-        todo=f"Name the key of {service} in the configuration, such as"
-        f" `tag-key: {(others or [tag])[0].key}`.",
+        todo=f"Name the key of {service} in the configuration, such as `tag-key: {others[0].key}`."
+        if others
+        else f"Let the chart take the tag of {service} from its values, and set it there.",
     )
 
 
@@ -76,6 +80,13 @@ def _own(
     ]
 
 
+def _is_called(candidate: Candidate, service: str) -> bool:
+    return any(
+        service in {one.name, _last(split_image(one.image).repository)}
+        for one in candidate.containers
+    )
+
+
 def _last(repository: str) -> str:
     return repository.rpartition("/")[2]
 
@@ -85,9 +96,9 @@ def _told(image: str) -> str:
     return f"{image}, by its digest alone" if split.digest and not split.tag else image
 
 
-def _choice(found: Sequence[Candidate]) -> str:
-    """Return the line of the configuration that would choose the first."""
-    first, *others = found
+def _choice(found: Sequence[Candidate], service: str) -> str:
+    """Return the line of the configuration that would choose the likeliest."""
+    first, *others = sorted(found, key=lambda one: not _is_called(one, service))
     if first.setter and all(one.path == first.path for one in others):
         return f"`values-file: {first.setter.file}`"
     return f"`tag-key: {first.key}`"

@@ -18,10 +18,12 @@ from plate_release.model import Image
 Shift: TypeAlias = tuple[str, str]
 """A text, and the one that takes its place."""
 
-_HASH = re.compile(r"[0-9a-f]{6,128}")
+_HASH = re.compile(r"[0-9a-f]{5,128}")
 _LENGTHS = {32, 40, 64, 128}  # characters of what is a hash without being named so
 _HASHED = re.compile(r"checksum|hash|sha|digest|roll", re.IGNORECASE)
 _VERSIONED = re.compile(r"version|tag|build|image|release|revision", re.IGNORECASE)
+_DIGEST_CUTS = (64, 16, 15, 12, 10, 8, 7)
+_CUT = 6  # characters at least of a tag that is cut
 _PART = 3  # characters of a part of a tag that stands for itself
 
 
@@ -59,25 +61,33 @@ def _sorted(pairs: Iterable[Shift]) -> tuple[Shift, ...]:
 
 def _whole(old: Image, new: Image) -> Iterator[Shift]:
     yield _tail(old), _tail(new)
+    yield from ((form(_tail(old)[1:]), form(_tail(new)[1:])) for form in _FORMS)
     if old.tag and new.tag:
         yield from ((old.tag, new.tag), (old.tag, _tail(new)[1:]))
         yield from ((form(old.tag), form(new.tag)) for form in _FORMS)
         yield from _parts(old.tag, new.tag)
-    if old.digest and new.digest:
-        yield old.digest.rpartition(":")[2], new.digest.rpartition(":")[2]
+    for length in _DIGEST_CUTS:
+        # What says the digest, cut, says the tag where there is none.
+        yield _said(old, length), _said(new, length)
+
+
+def _said(image: Image, length: int) -> str:
+    return image.digest.rpartition(":")[2][:length] if image.digest else image.tag or ""
 
 
 def _less(old: Image, new: Image) -> Iterator[Shift]:
     if old.tag and new.tag:
         yield from ((form(old.tag), form(new.tag)) for form in (_minor, _major))
+        yield from zip(*(re.split(r"[-_+]", tag)[-1:] for tag in (old.tag, new.tag)), strict=True)
 
 
 def _parts(old: str, new: str) -> Iterator[Shift]:
     """Pair the commits, dates and versions that tags are made of, such as of main-0a1b2c3-2026."""
     olds, news = (re.split(r"[-_+]", tag) for tag in (old, new))
-    if len(olds) == len(news) > 1:
-        pairs = zip(olds, news, strict=True)
-        yield from ((one, other) for one, other in pairs if min(len(one), len(other)) >= _PART)
+    pairs = [(olds[0], news[0]), (olds[-1], news[-1])]
+    if len(olds) == len(news):
+        pairs += zip(olds, news, strict=True)
+    yield from (pair for pair in pairs if min(map(len, pair)) >= _PART)
 
 
 def _tail(image: Image) -> str:
@@ -85,7 +95,7 @@ def _tail(image: Image) -> str:
 
 
 def _slug(sign: str, tag: str) -> str:
-    return re.sub(r"[._]", sign, tag.lower())
+    return re.sub(r"[^a-z0-9]", sign, tag.lower())
 
 
 def _hash(algorithm: str, length: int, tag: str) -> str:
@@ -94,6 +104,12 @@ def _hash(algorithm: str, length: int, tag: str) -> str:
 
 def _cut(length: int, tag: str) -> str:
     return tag[:length].rstrip("-._")
+
+
+def _padded(tag: str) -> str:
+    """Return `26.0.0` of `26.0`."""
+    match = re.fullmatch(r"v?(\d+(?:\.\d+)?)", tag)
+    return (match[1] + ".0.0")[: len(match[1]) + 2 * (2 - match[1].count("."))] if match else ""
 
 
 def _minor(tag: str) -> str:
@@ -118,7 +134,9 @@ _FORMS: tuple[Callable[[str], str], ...] = (
     *(partial(_cut, length) for length in (63, 40, 12, 10, 8, 7)),
     *(partial(_hash, name, n) for name in ("sha256", "sha1") for n in (64, 40, 32, 16, 12, 10, 8)),
     lambda tag: tag.removeprefix("v"),
-    lambda tag: tag.replace(".", ""),
+    lambda tag: tag.removeprefix("v").replace(".", ""),
+    str.upper,
+    _padded,
 )
 
 
@@ -132,7 +150,11 @@ def follows(one: KubernetesObject, change: Change, shifts: Shifts) -> bool:
         return False
     says = {"labels", "annotations"} & {*change.path}
     pairs = shifts.said if says else shifts.anywhere
-    if any(_replaced(old, *pair) == new for pair in pairs) or _is_checksum(one, change):
+    if (old, new) in shifts.said and min(len(old), len(new)) > 1:
+        return True
+    if any(_replaced(old, *pair) == new or _is_cut(old, new, *pair) for pair in pairs):
+        return True
+    if _is_checksum(one, change):
         return True
     # A text of several lines may have the tag in more than one form.
     for pair in pairs:
@@ -147,6 +169,14 @@ def _replaced(text: str, old: str, new: str) -> str:
         _edge(old[-1], r"(?!\.?[0-9])", "!"),
     )
     return re.sub(start + re.escape(old) + end, lambda _: new, text)
+
+
+def _is_cut(text: str, changed: str, old: str, new: str) -> bool:
+    """Whether a text that was cut ends in a part of `old`, and then in as much of `new`."""
+    start = text.rfind(old[:_CUT])
+    if len(old) < _CUT or start < 0 or not old.startswith(text[start:]):
+        return False
+    return changed == text[:start] + new[: len(text) - start].rstrip("-._")
 
 
 def _edge(sign: str, beside_digit: str, look: str) -> str:

@@ -142,7 +142,9 @@ def unknown_service(
     for finding in discovery.findings:
         why += f"\n{finding.message}"
     todo = f"Did you mean {near[0]}?" if near else "Name a known service."
-    if not discovery.manifests:
+    if sets and not near:
+        todo = "Set ARGOCD_SERVER and ARGOCD_AUTH_TOKEN, so that Argo CD can be asked."
+    if not discovery.manifests and not sets:
         todo = "Name the folder of your Applications as `applications` in the configuration."
     return UsageError(f"Unknown service {service}.", why=why, todo=todo)
 

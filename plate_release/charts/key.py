@@ -91,7 +91,7 @@ def image_keys(
     document = tag_key.document if tag_key else None
     searches = [Search.of(*pair, document) for pair in zip(charts, before, strict=True)]
     found = _candidates(searches, tag_key)
-    tag = only(searches, found, values_file)
+    tag = only(searches, found, values_file, service)
     if tag_key is None and values_file is None:
         refuse_stranger(tag, found, searches, service)
     layer = editable(tag.search.chart.inputs, tag.path, tag.setter)

@@ -1,6 +1,7 @@
 """Prove that an edit brings the asked image to the containers, and nothing else. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, zip_longest
 
 from plate_release.charts.derived import Shift, Shifts, follows, is_hash
 from plate_release.charts.difference import Change, Difference
@@ -65,12 +66,13 @@ def _is_pull_policy(one: KubernetesObject, change: Change, wanted: Sequence[Want
 
 
 def _renamed(difference: Difference) -> Iterator[Shift]:
-    """Give the names of objects that end in a hash of their content, by which others name them."""
+    """Give the names of Jobs, and those with a hash of their content, by which others name them."""
     for one in difference.objects:
         if one.before and one.after and one.before.name != one.after.name:
             old, new = one.before.name, one.after.name
-            (start, _, end), (same, _, other) = old.rpartition("-"), new.rpartition("-")
-            if start == same and is_hash(end) and is_hash(other):
+            parts = list(zip_longest(old.split("-"), new.split("-"), fillvalue=""))
+            changed = [pair for pair in parts if len(set(pair)) > 1]
+            if one.after.kind == "Job" or all(map(is_hash, chain(*changed))):
                 yield old, new
 
 
@@ -85,6 +87,12 @@ def prove(
     now = {container.place: container.image for container in containers(after)}
     for one, container in _of_each(wanted):
         image = now.get(container.place)
+        if image is not None and str(split_image(image)) != image:
+            raise PlanRefused(
+                f"{container} would run {image}, which is no image.",
+                why="The chart puts a tag or a digest there that is empty then.",
+                todo=f"Ask for a digest too: {one.ask.service}={one.ask.tag}@sha256:...",
+            )
         # One that is gone is told below as what nobody asked for.
         if image is not None and not _is(split_image(image), one.image(container)):
             raise NoEffect(

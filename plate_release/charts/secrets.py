@@ -25,7 +25,12 @@ _TELLING = re.compile(
     r"|(?:api|access|private|encryption|signing|master|licen[cs]e|ssh|storage|account)[-_]?key"
     r"|(?:^|[-_])pass$)|_KEY$"
 )
-_FLAG = re.compile(r"(?i)(--?[\w-]*(?:passw|secret|token)[\w-]*[= ])(\S+)")
+_SAID = re.compile(
+    # An option, a line of a file, the login in an address.
+    r"(?im)(--?[\w-]*(?:passw|secret|token)[\w-]*[= ]"
+    r"|^\s*[\w.-]*(?:passw|secret|token|api_?key)[\w.-]*(?<!name)(?<!ref)(?<!path)(?<!file)\s*[:=]\s*"
+    r"|://[^/\s:@]+:)([^\s@]+)"
+)
 _HOLDERS = {"secrets", "passwords", "tokens", "credentials"}
 _NAMES_ONE = re.compile(r"(?:name|ref|path|file|^existing\w*)$", re.IGNORECASE)
 _NO_SECRETS = {"false", "False"}
@@ -104,7 +109,7 @@ def _without(text: str, secrets: Collection[str], salt: str) -> str:
     if secrets:
         longest_first = sorted(secrets, key=lambda secret: (-len(secret), secret))
         text = re.sub("|".join(map(re.escape, longest_first)), hidden, text)
-    return _FLAG.sub(
+    return _SAID.sub(
         lambda match: (
             match[0]
             if match[2].startswith("(secret,")
@@ -115,8 +120,10 @@ def _without(text: str, secrets: Collection[str], salt: str) -> str:
 
 
 def holds_any(value: Any, secrets: Iterable[str]) -> bool:
-    """Whether any of the secrets stands in a text."""
-    return isinstance(value, str) and any(secret in value for secret in secrets)
+    """Whether any of the secrets stands in a text, or what the text itself calls one."""
+    return isinstance(value, str) and (
+        any(secret in value for secret in secrets) or _SAID.search(value) is not None
+    )
 
 
 @lru_cache(maxsize=4096)

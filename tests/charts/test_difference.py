@@ -192,6 +192,8 @@ def test_secrets_within_secrets_are_hidden_whole_and_alike_each_time() -> None:
         "{name: LICENSE_KEY, value: hunter2-x}",
         "{name: A, value: --token=hunter2-x}",
         "{name: A, value: '--db-password hunter2-x'}",
+        "{name: A, value: 'postgres://shop:hunter2-x@db/shop'}",
+        '{name: A, value: "a: 1\\npassword: hunter2-x\\napi_key = hunter2-x"}',
     ],
 )
 def test_what_is_called_a_secret_is_hidden(env: str) -> None:
@@ -437,6 +439,12 @@ LONG_NEW = LONG.replace("1.4.2", "1.5.0")
             LONG[:63].rstrip("."),
             LONG[:63].rstrip(".").replace("1.4.2", "1.5.0"),
         ),
+        ("main-20261101-1200-0", "main-20261126-1830-9", "x-main-20261101-1", "x-main-20261126-1"),
+        ("v2026.11.24.1", "v2026.11.25.3", "shop-v2026-11-24", "shop-v2026-11-25"),
+        ("26.0", "26.1", "26.0.0", "26.1.0"),
+        ("release-41", "release-42", "41", "42"),
+        ("master-0a1b2c3", "hotfix-login-9f8e7d6", "0a1b2c3", "9f8e7d6"),
+        ("v1.4.2", "v1.5.0", "V1.4.2", "V1.5.0"),
     ],
 )
 def test_a_part_of_the_tag_follows(old: str, new: str, was: str, becomes: str) -> None:
@@ -469,6 +477,8 @@ spec: {template: {spec: {containers: [{name: shop, image: 'shop:%s', %s}]}}}
         (("1.4.2", "1.5.0"), "claimName: data-1-4-2", "claimName: data-1-5-0", False),
         (("1.4.2", "1.5.0"), "build: 1234", "build: 1235", False),
         (("7", "8"), "build: 7", "build: 8", True),
+        (("41", "42"), "args: ['41']", "args: ['42']", True),
+        (("41", "42"), "args: ['4141']", "args: ['4242']", False),
         (("latest", "1.5.0"), "imagePullPolicy: Always", "imagePullPolicy: IfNotPresent", True),
         (
             ("1", "2"),
@@ -512,6 +522,66 @@ def test_what_holds_something_is_not_renamed_with_the_tag(
 
     with pytest.raises(PlanRefused, match="would change more than the image"):
         proved(chart("111"), chart("222"), Ask("s", "222"))
+
+
+A_SHA, B_SHA = "1a2b3c4d5e6f" * 5 + "1a2b", "9f8e7d6c5b4a" * 5 + "9f8e"
+A_BOTH, B_BOTH = f"s:1@sha256:{A_SHA}", f"s:2@sha256:{B_SHA}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "ask", "was", "becomes"),
+    [
+        (A_BOTH, B_BOTH, B_SHA, A_SHA[:12], B_SHA[:12]),
+        (
+            A_BOTH,
+            B_BOTH,
+            B_SHA,
+            f"sha-{A_SHA[:8]}",
+            f"sha-{B_SHA[:8]}",
+        ),
+        (f"s:1.4@sha256:{A_SHA}", "s:1.5", None, A_SHA[:12], "1.5"),
+        ("s:1.4", f"s:1.5@sha256:{B_SHA}", B_SHA, "1.4", B_SHA[:12]),
+        (
+            f"s:1.4@sha256:{A_SHA}",
+            f"s:1.5@sha256:{B_SHA}",
+            B_SHA,
+            f"1-4-sha256-{A_SHA}"[:63],
+            f"1-5-sha256-{B_SHA}"[:63],
+        ),
+    ],
+)
+def test_a_label_may_say_the_digest(
+    old: str, new: str, ask: str | None, was: str, becomes: str
+) -> None:
+    before, after = rendered(pod(old, a=was)), rendered(pod(new, a=becomes))
+    digest = f"sha256:{ask}" if ask else None
+    tag = split_image(new).tag or ""
+    found = proved(before, after, Ask("s", tag, digest))
+    assert {one.code for one in found} <= {"digest-dropped"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"), [("Job", True), ("ConfigMap", True), ("Service", False)]
+)
+def test_an_object_with_a_hash_in_its_name(kind: str, *, asked: bool) -> None:
+    def chart(tag: str, name: str) -> Objects:
+        text = f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}}}\n"
+        return rendered(pod(f"s:{tag}"), text)
+
+    names = ("app-776db-job", "app-4d889-job") if asked else ("app-eu-web", "app-us-web")
+    before, after = chart("1.4.2", names[0]), chart("1.5.0", names[1])
+    if asked:
+        assert proved(before, after, Ask("s", "1.5.0")) == ()
+        return
+    with pytest.raises(PlanRefused, match="would change more"):
+        proved(before, after, Ask("s", "1.5.0"))
+
+
+def test_an_image_with_an_empty_digest_is_none() -> None:
+    before, after = rendered(pod(f"s:1@{OLD}")), rendered(pod('"s:2@"'))
+    with pytest.raises(PlanRefused, match="s:2@, which is no image") as caught:
+        proved(before, after, Ask("s", "2"))
+    assert "Ask for a digest too: s=2@sha256:..." in caught.value.todo
 
 
 def test_the_name_of_a_major_version_follows() -> None:

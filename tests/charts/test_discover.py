@@ -97,6 +97,16 @@ def test_a_near_miss_is_named(write: DirectoryTree) -> None:
     assert "Did you mean plate-api?" in said
 
 
+def test_where_only_argo_cd_knows_it_is_to_be_asked(write: DirectoryTree) -> None:
+    put(
+        write,
+        "set.yaml",
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: shops}\n",
+    )
+    unknown = unknown_service(applications(write), "shop", "prod")
+    assert "Set ARGOCD_SERVER" in unknown.todo
+
+
 def test_a_template_among_applications_hides_none(write: DirectoryTree) -> None:
     template = manifest("t").replace("{name: t,", "{name: '{{ .Values.name }}',")
     put(write, "all.yaml", f"{manifest('a-prod')}---\n{template}---\n{manifest('b-prod')}")
