@@ -22,6 +22,7 @@ _HASH = re.compile(r"[0-9a-f]{5,128}")
 _LENGTHS = {32, 40, 64, 128}  # characters of what is a hash without being named so
 _HASHED = re.compile(r"checksum|hash|sha|digest|roll", re.IGNORECASE)
 _VERSIONED = re.compile(r"version|tag|build|image|release|revision", re.IGNORECASE)
+_SIGNS = re.compile(r"[-_+]")
 _DIGEST_CUTS = (64, 16, 15, 12, 10, 8, 7)
 _CUT = 6  # characters at least of a tag that is cut
 _PART = 3  # characters of a part of a tag that stands for itself
@@ -78,12 +79,12 @@ def _said(image: Image, length: int) -> str:
 def _less(old: Image, new: Image) -> Iterator[Shift]:
     if old.tag and new.tag:
         yield from ((form(old.tag), form(new.tag)) for form in (_minor, _major))
-        yield from zip(*(re.split(r"[-_+]", tag)[-1:] for tag in (old.tag, new.tag)), strict=True)
+        yield _SIGNS.split(old.tag)[-1], _SIGNS.split(new.tag)[-1]
 
 
 def _parts(old: str, new: str) -> Iterator[Shift]:
     """Pair the commits, dates and versions that tags are made of, such as of main-0a1b2c3-2026."""
-    olds, news = (re.split(r"[-_+]", tag) for tag in (old, new))
+    olds, news = _SIGNS.split(old), _SIGNS.split(new)
     pairs = [(olds[0], news[0]), (olds[-1], news[-1])]
     if len(olds) == len(news):
         pairs += zip(olds, news, strict=True)
@@ -108,8 +109,9 @@ def _cut(length: int, tag: str) -> str:
 
 def _padded(tag: str) -> str:
     """Return `26.0.0` of `26.0`."""
-    match = re.fullmatch(r"v?(\d+(?:\.\d+)?)", tag)
-    return (match[1] + ".0.0")[: len(match[1]) + 2 * (2 - match[1].count("."))] if match else ""
+    parts = tag.removeprefix("v").split(".")
+    is_version = all(part.isdigit() for part in parts)
+    return ".".join([*parts, "0", "0"][:3]) if is_version else ""
 
 
 def _minor(tag: str) -> str:
