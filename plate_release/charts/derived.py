@@ -20,8 +20,11 @@ Shift: TypeAlias = tuple[str, str]
 
 _HASH = re.compile(r"[0-9a-f]{5,128}")
 _LENGTHS = {32, 40, 64, 128}  # characters of what is a hash without being named so
-_HASHED = re.compile(r"checksum|hash|sha|digest|roll", re.IGNORECASE)
-_VERSIONED = re.compile(r"version|tag|build|image|release|revision", re.IGNORECASE)
+_HASHED = re.compile(r"checksum|hash|(?<![a-z])sha(?![a-z])|digest|rollme", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
+# What moves to other data where it changes.
+_STORES = {"claimName", "existingClaim", "pvcName", "subPath", "volumeName"}
+_VERSIONED = re.compile(r"(?i:version|build|image|release|revision(?!history))|(?<![a-z])tag|Tag")
 _SIGNS = re.compile(r"[-_+]")
 _DIGEST_CUTS = (64, 16, 15, 12, 10, 8, 7)
 _CUT = 6  # characters at least of a tag that is cut
@@ -32,9 +35,11 @@ _PART = 3  # characters of a part of a tag that stands for itself
 class Shifts:
     """The texts that may stand for each other, the longest first.
 
-    `said` are for labels and annotations, which may say less: a `1.4`, or a tag of two signs.
+    `tags` are whole ones. `said` are for labels and annotations, which may say less: a `1.4`, or a
+    tag of two signs.
     """
 
+    tags: frozenset[Shift]
     anywhere: tuple[Shift, ...]
     said: tuple[Shift, ...]
 
@@ -50,8 +55,9 @@ class Shifts:
             images.add((Image("", keys.values[keys.main] or None), Image("", ask.tag, ask.digest)))
         whole = {pair for image in images for pair in _whole(*image)} | {*more}
         less = {pair for image in images for pair in _less(*image)}
+        tags = {(old.tag, new.tag) for old, new in images if old.tag and new.tag}
         plain = (pair for pair in whole if len(pair[0]) >= _PART or pair[0][:1] in {":", "@"})
-        return cls(_sorted(plain), _sorted(whole | less))
+        return cls(frozenset(tags), _sorted(plain), _sorted(whole | less))
 
 
 def _sorted(pairs: Iterable[Shift]) -> tuple[Shift, ...]:
@@ -66,7 +72,9 @@ def _whole(old: Image, new: Image) -> Iterator[Shift]:
     if old.tag and new.tag:
         yield from ((old.tag, new.tag), (old.tag, _tail(new)[1:]))
         yield from ((form(old.tag), form(new.tag)) for form in _FORMS)
-        yield from _parts(old.tag, new.tag)
+        parts = _parts(old.tag, new.tag)
+        # A mere word, such as of prod-0a1b2c3, says something else elsewhere.
+        yield from (pair for pair in parts if all(map(_DIGIT.search, pair)))
     for length in _DIGEST_CUTS:
         # What says the digest, cut, says the tag where there is none.
         yield _said(old, length), _said(new, length)
@@ -78,7 +86,8 @@ def _said(image: Image, length: int) -> str:
 
 def _less(old: Image, new: Image) -> Iterator[Shift]:
     if old.tag and new.tag:
-        yield from ((form(old.tag), form(new.tag)) for form in (_minor, _major))
+        yield from ((form(old.tag), form(new.tag)) for form in (_minor, _major, _dotless))
+        yield from _parts(old.tag, new.tag)
         yield _SIGNS.split(old.tag)[-1], _SIGNS.split(new.tag)[-1]
 
 
@@ -126,6 +135,10 @@ def _major(tag: str) -> str:
     return f"v{match[1]}" if match else ""
 
 
+def _dotless(tag: str) -> str:
+    return tag.removeprefix("v").replace(".", "")
+
+
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
@@ -136,7 +149,9 @@ _FORMS: tuple[Callable[[str], str], ...] = (
     *(partial(_cut, length) for length in (63, 40, 12, 10, 8, 7)),
     *(partial(_hash, name, n) for name in ("sha256", "sha1") for n in (64, 40, 32, 16, 12, 10, 8)),
     lambda tag: tag.removeprefix("v"),
-    lambda tag: tag.removeprefix("v").replace(".", ""),
+    lambda tag: _slug("-", tag.removeprefix("v")),
+    lambda tag: tag.replace(".", "-"),
+    str.lower,
     str.upper,
     _padded,
 )
@@ -148,23 +163,26 @@ def follows(one: KubernetesObject, change: Change, shifts: Shifts) -> bool:
     if type(old) is int and type(new) is int:
         named = _VERSIONED.search(str(change.path[-1])) is not None
         return named and (str(old), str(new)) in shifts.said
-    if not isinstance(old, str) or not isinstance(new, str) or change.path[-1] == "claimName":
+    if not isinstance(old, str) or not isinstance(new, str) or _STORES & {*change.path}:
         return False
-    says = {"labels", "annotations"} & {*change.path}
-    pairs = shifts.said if says else shifts.anywhere
-    if (old, new) in shifts.said and min(len(old), len(new)) > 1:
+    says = bool({"labels", "annotations"} & {*change.path})
+    exact = shifts.tags.union(shifts.said) if says else shifts.tags
+    if (old, new) in exact and min(len(old), len(new)) > 1:
         return True
-    if any(_replaced(old, *pair) == new or _is_cut(old, new, *pair) for pair in pairs):
-        return True
-    if _is_checksum(one, change):
+    return _is_shifted(old, new, shifts, says=says) or _is_checksum(one, change)
+
+
+def _is_shifted(old: str, new: str, shifts: Shifts, *, says: bool) -> bool:
+    pairs = [pair for pair in shifts.said if len(pair[0]) >= _PART] if says else shifts.anywhere
+    if any(replaced(old, *pair) == new or _is_cut(old, new, *pair) for pair in pairs):
         return True
     # A text of several lines may have the tag in more than one form.
     for pair in pairs:
-        old = _replaced(old, *pair)
+        old = replaced(old, *pair)
     return old == new
 
 
-def _replaced(text: str, old: str, new: str) -> str:
+def replaced(text: str, old: str, new: str) -> str:
     """Replace `old` where it stands for itself: 1.4 is in v1.4-shop, but not in 21.4 or 1.4.2."""
     start, end = (
         _edge(old[0], r"(?<![0-9])(?<![0-9]\.)", "<!"),
@@ -200,6 +218,8 @@ def _is_checksum(one: KubernetesObject, change: Change) -> bool:
     name = at(one.body, (*change.path[:-1], "name")) if change.path[-1] == "value" else None
     named = _HASHED.search(str(name or change.path[-1]))
     sides = [_plain(side) for side in (change.before, change.after)]
+    if any(side.isdigit() and len(side) not in _LENGTHS for side in sides):
+        return False
     return all(map(is_hash, sides)) and (
         named is not None or ("env" not in change.path and {*map(len, sides)} <= _LENGTHS)
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
-from plate_release.charts.derived import Shift, Shifts, follows, is_hash
+from plate_release.charts.derived import Shift, Shifts, follows, is_hash, replaced
 from plate_release.charts.difference import Change, Difference
 from plate_release.charts.key import Wanted
 from plate_release.charts.objects import KubernetesObject, Objects
@@ -19,6 +19,7 @@ _KEEPERS = {
     "PersistentVolumeClaim",
     "StatefulSet",
 }
+_PULLED = ["Always", "IfNotPresent"]
 _SHOWN = 10
 
 
@@ -45,17 +46,16 @@ def _is_explained(
 ) -> bool:
     if change.path == ("metadata", "namespace"):
         return False
-    return (
-        follows(one, change, shifts)
-        or _is_asked_image(change, wanted)
-        or _is_pull_policy(one, change, wanted)
-    )
+    if change.path[-1:] == ("image",):
+        return _is_asked_image(change, shifts, wanted)
+    return follows(one, change, shifts) or _is_pull_policy(one, change, wanted)
 
 
 def _is_pull_policy(one: KubernetesObject, change: Change, wanted: Sequence[Wanted]) -> bool:
     """Whether it says when an asked image is pulled, which is another time for `latest`."""
     *holder, last = change.path
-    if last != "imagePullPolicy" or {change.before, change.after} != {"Always", "IfNotPresent"}:
+    sides = [change.before, change.after]
+    if last != "imagePullPolicy" or sides not in (_PULLED, _PULLED[::-1]):
         return False
     return any(
         container.object.template == one.template
@@ -72,7 +72,8 @@ def _renamed(difference: Difference) -> Iterator[Shift]:
             old, new = one.before.name, one.after.name
             parts = list(zip_longest(old.split("-"), new.split("-"), fillvalue=""))
             changed = [pair for pair in parts if len(set(pair)) > 1]
-            if one.after.kind == "Job" or all(map(is_hash, chain(*changed))):
+            same_start = len(set(parts[0])) == 1
+            if (one.after.kind == "Job" and same_start) or all(map(is_hash, chain(*changed))):
                 yield old, new
 
 
@@ -141,11 +142,16 @@ def _findings(before: Objects, after: Objects, wanted: Sequence[Wanted]) -> Iter
             yield Finding("warning", Check.IMAGE_LEFT_BEHIND, text)
 
 
-def _is_asked_image(change: Change, wanted: Sequence[Wanted]) -> bool:
-    if change.path[-1] != "image" or not isinstance(change.before, str):
+def _is_asked_image(change: Change, shifts: Shifts, wanted: Sequence[Wanted]) -> bool:
+    """Whether an image becomes what was asked for, or one with the asked tag in its own."""
+    old, new = split_image(str(change.before)), split_image(str(change.after))
+    if old.repository != new.repository:
         return False
-    old, new = split_image(change.before), split_image(str(change.after))
-    return old.repository == new.repository and _is_asked(new, wanted)
+    known = {split_image(container.image) for _, container in _of_each(wanted)}
+    if old in known and _is_asked(new, wanted):
+        return True
+    pairs = [pair for pair in shifts.tags if old.tag and new.tag]
+    return any(replaced(old.tag or "", *pair) == new.tag for pair in pairs)
 
 
 def _is_asked(image: Image, wanted: Sequence[Wanted]) -> bool:

@@ -23,16 +23,22 @@ _VALUES = {"data", "stringdata", "encrypteddata"}
 _TELLING = re.compile(
     r"(?i:passw|passphrase|pwd|secret|token|credential|dsn|connection[-_]?string"
     r"|(?:api|access|private|encryption|signing|master|licen[cs]e|ssh|storage|account)[-_]?key"
-    r"|(?:^|[-_])pass$)|_KEY$"
+    r"|(?:^|[-_])pass$|^pgpass$|jwt$)|_KEY$|_PAT$"
 )
 _SAID = re.compile(
-    # An option, a line of a file, the login in an address.
-    r"(?im)(--?[\w-]*(?:passw|secret|token)[\w-]*[= ]"
-    r"|^\s*[\w.-]*(?:passw|secret|token|api_?key)[\w.-]*(?<!name)(?<!ref)(?<!path)(?<!file)\s*[:=]\s*"
-    r"|://[^/\s:@]+:)([^\s@]+)"
+    # An option, a key of a text, the login in an address, a header.
+    r"(?i)((?<![\w-])--?[\w-]{0,60}?(?:passw|secret|token)[\w-]{0,60}"
+    r"(?<!name)(?<!ref)(?<!path)(?<!file)[= ]"
+    r"|(?<![\w.-])[\w.-]{0,60}?(?:passw|pwd|secret|token|api_?key)[\w.-]{0,60}?"
+    r"(?<!name)(?<!ref)(?<!path)(?<!file)[\"']?\s{0,8}[:=]\s{0,8}[\"']?"
+    r"|://[^/\s:@]{0,256}:|\bbearer\s{1,8})([^\s@\"',;&]+)"
 )
 _HOLDERS = {"secrets", "passwords", "tokens", "credentials"}
-_NAMES_ONE = re.compile(r"(?:name|ref|path|file|^existing\w*)$", re.IGNORECASE)
+_NAMES_ONE = re.compile(
+    r"(?:name|ref|path|file|ttl|expiry|lifetime|tokenizer\w*|max_?tokens|^existing\w*"
+    r"|(?:sort|partition|primary|foreign|topology)_?key)$",
+    re.IGNORECASE,
+)
 _NO_SECRETS = {"false", "False"}
 _SHORTEST = 5  # characters of a secret: what is shorter stands in too many words
 _UNCHANGED = "(secret, unchanged)"

@@ -194,6 +194,12 @@ def test_secrets_within_secrets_are_hidden_whole_and_alike_each_time() -> None:
         "{name: A, value: '--db-password hunter2-x'}",
         "{name: A, value: 'postgres://shop:hunter2-x@db/shop'}",
         '{name: A, value: "a: 1\\npassword: hunter2-x\\napi_key = hunter2-x"}',
+        "{name: A, value: 'redis://:hunter2-x@db'}",
+        "{name: A, value: 'Authorization: Bearer hunter2-x'}",
+        """{name: A, value: '{"password": "hunter2-x"}'}""",
+        "{name: A, value: 'Server=db;Password=hunter2-x;'}",
+        "{name: A, value: 'https://db/?token=hunter2-x'}",
+        "{name: PGPASS, value: hunter2-x}",
     ],
 )
 def test_what_is_called_a_secret_is_hidden(env: str) -> None:
@@ -207,6 +213,10 @@ def test_what_is_called_a_secret_is_hidden(env: str) -> None:
         "{secretKeyRef: {key: shown, name: shop-secret}, name: A}",
         "{name: SECRET_NAME, value: shown}",
         "{name: COMPASS, value: shown}",
+        "{name: TOKENIZER_MODE, value: shown}",
+        "{name: TOKEN_TTL, value: shown}",
+        "{name: SORT_KEY, value: shown}",
+        "{name: A, value: --secret-name=shown}",
         "{name: topologyKey, value: shown}",
     ],
 )
@@ -479,6 +489,28 @@ spec: {template: {spec: {containers: [{name: shop, image: 'shop:%s', %s}]}}}
         (("7", "8"), "build: 7", "build: 8", True),
         (("41", "42"), "args: ['41']", "args: ['42']", True),
         (("41", "42"), "args: ['4141']", "args: ['4242']", False),
+        (("1.0.0", "2.0.0"), "args: [--max=100]", "args: [--max=200]", False),
+        (("8.0.80", "8.0.90"), "args: [--port=8080]", "args: [--port=8090]", False),
+        (("0.5.3", "1.0.0"), "args: ['0.5']", "args: ['1.0']", False),
+        (("10", "12"), "revisionHistoryLimit: 10", "revisionHistoryLimit: 12", False),
+        (("70", "80"), "targetPercentage: 70", "targetPercentage: 80", False),
+        (("staging-0a1", "prod-0a2"), "args: [--db=staging]", "args: [--db=prod]", False),
+        (("1.4.2", "1.5.0"), "subPath: data-1.4.2", "subPath: data-1.5.0", False),
+        (("v1.4.2", "v1.5.0"), "args: [web-1-4-2]", "args: [web-1-5-0]", True),
+        (("1.4.2-RC1", "1.4.2-RC2"), "args: [1.4.2-rc1]", "args: [1.4.2-rc2]", True),
+        (("1.4.2", "1.5.0"), "imagePullPolicy: {a: Always}", "imagePullPolicy: [a]", False),
+        (
+            ("1.4.2", "1.5.0"),
+            "env: [{name: SHARED_BUFFERS_KB, value: '131072'}]",
+            "env: [{name: SHARED_BUFFERS_KB, value: '65536'}]",
+            False,
+        ),
+        (
+            ("1.4.2", "1.5.0"),
+            "env: [{name: CONFIG_HASH, value: '131072'}]",
+            "env: [{name: CONFIG_HASH, value: '65536'}]",
+            False,
+        ),
         (("latest", "1.5.0"), "imagePullPolicy: Always", "imagePullPolicy: IfNotPresent", True),
         (
             ("1", "2"),
@@ -575,6 +607,55 @@ def test_an_object_with_a_hash_in_its_name(kind: str, *, asked: bool) -> None:
         return
     with pytest.raises(PlanRefused, match="would change more"):
         proved(before, after, Ask("s", "1.5.0"))
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("postgres:13.1", "postgres:1.5.0"),
+        ("redis:7-alpine", "redis:7-debian"),
+        ("x/alpine/redis:7", "x/debian/redis:7"),
+        ("redis:7.0.1", "redis:1.5.0-debian"),
+    ],
+)
+def test_another_image_is_no_consequence(was: str, becomes: str) -> None:
+    def chart(tag: str, other: str) -> Objects:
+        beside = pod(other).replace("name: shop\n  a", "name: other\n  a")
+        return rendered(pod(f"shop:{tag}"), beside)
+
+    before, after = chart("1.4.2-alpine", was), chart("1.5.0-debian", becomes)
+    keys = replace(keys_of(before), containers=keys_of(before).containers[:1])
+    wanted = [Wanted(keys, Ask("shop", "1.5.0-debian"))]
+    with pytest.raises(PlanRefused, match=r"Pod other: spec\.containers\.0\.image"):
+        prove(compare(before, after), before, after, wanted)
+
+
+def test_a_job_is_no_other_job() -> None:
+    def chart(tag: str, name: str) -> Objects:
+        return rendered(
+            pod(f"s:{tag}"), f"apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}}}\n"
+        )
+
+    before, after = chart("1.4.2", "migrate"), chart("1.5.0", "wipe")
+    with pytest.raises(PlanRefused, match="migrate -> wipe"):
+        proved(before, after, Ask("s", "1.5.0"))
+
+
+LINES = [
+    "-" * 50_000,
+    "--secret" * 5_000,
+    "\n" * 50_000,
+    "a" * 200_000,
+    "x_" * 50_000,
+    "://" * 9_000,
+]
+
+
+@pytest.mark.parametrize("text", LINES, ids=[text[:8] for text in LINES])
+def test_a_long_text_is_looked_through_at_once(text: str) -> None:
+    """Each took many seconds."""
+    old, new = (rendered(config(a=json.dumps(f"{n}{text}"))) for n in "12")
+    assert compare(old, new).objects
 
 
 def test_an_image_with_an_empty_digest_is_none() -> None:
