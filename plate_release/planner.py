@@ -211,7 +211,7 @@ class _Application:
             *_reviewed(new, change.after),
             *(finding for job in jobs for finding in job.result()),
         )
-        asked = {str(one.image(c)) for one in wanted for c in one.keys.containers}
+        asked = {str(image) for one in wanted for image in one.images()}
         runs = {container.image for container in containers(objects_of(self.before))}
         others = {container.image for container in containers(change.after)} - runs - asked
         answer = checks.ask(map(split_image, sorted(others)))

@@ -121,8 +121,7 @@ def _judge(desk: Desk, target: Target, keys: ImageKeys, ask: Ask) -> Judged:
         production=desk.config.is_production,
         offer=partial(offered_digest, desk, keys, ask),
     )
-    wanted = Wanted(keys, ask)
-    answer = ask_registry(desk, (wanted.image(container) for container in keys.containers))
+    answer = ask_registry(desk, Wanted(keys, ask).images())
     if answer.found and pinned and not ask.digest:
         # A chart that pins digests goes on doing so.
         ask = replace(ask, digest=next(iter(answer.found.values())).digest)

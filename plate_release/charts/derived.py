@@ -12,6 +12,7 @@ from plate_release.charts.difference import Change
 from plate_release.charts.key import Wanted
 from plate_release.charts.objects import KubernetesObject
 from plate_release.charts.reading import at
+from plate_release.charts.secrets import in_base64
 from plate_release.charts.workloads import split_image
 from plate_release.model import Image
 
@@ -62,7 +63,7 @@ class Shifts:
 
 def _sorted(pairs: Iterable[Shift]) -> tuple[Shift, ...]:
     found = {pair for pair in pairs if all(pair)}
-    found |= {(_base64(one), _base64(other)) for one, other in found}
+    found |= {(in_base64(one), in_base64(other)) for one, other in found}
     return tuple(sorted(found, key=lambda pair: (-len(pair[0]), pair)))
 
 
@@ -139,10 +140,6 @@ def _dotless(tag: str) -> str:
     return tag.removeprefix("v").replace(".", "")
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
 # What charts make of a tag: a label without its v, a short commit, the hash in a Job's name.
 _FORMS: tuple[Callable[[str], str], ...] = (
     *(partial(_slug, sign) for sign in "-_"),
@@ -166,7 +163,7 @@ def follows(one: KubernetesObject, change: Change, shifts: Shifts) -> bool:
     if not isinstance(old, str) or not isinstance(new, str) or _STORES & {*change.path}:
         return False
     says = bool({"labels", "annotations"} & {*change.path})
-    exact = shifts.tags.union(shifts.said) if says else shifts.tags
+    exact = shifts.said if says else shifts.tags
     if (old, new) in exact and min(len(old), len(new)) > 1:
         return True
     return _is_shifted(old, new, shifts, says=says) or _is_checksum(one, change)
@@ -174,15 +171,15 @@ def follows(one: KubernetesObject, change: Change, shifts: Shifts) -> bool:
 
 def _is_shifted(old: str, new: str, shifts: Shifts, *, says: bool) -> bool:
     pairs = [pair for pair in shifts.said if len(pair[0]) >= _PART] if says else shifts.anywhere
-    if any(replaced(old, *pair) == new or _is_cut(old, new, *pair) for pair in pairs):
+    if any(shifted(old, *pair) == new or _is_cut(old, new, *pair) for pair in pairs):
         return True
     # A text of several lines may have the tag in more than one form.
     for pair in pairs:
-        old = replaced(old, *pair)
+        old = shifted(old, *pair)
     return old == new
 
 
-def replaced(text: str, old: str, new: str) -> str:
+def shifted(text: str, old: str, new: str) -> str:
     """Replace `old` where it stands for itself: 1.4 is in v1.4-shop, but not in 21.4 or 1.4.2."""
     start, end = (
         _edge(old[0], r"(?<![0-9])(?<![0-9]\.)", "<!"),

@@ -70,6 +70,10 @@ class Wanted:
         tag = self.keys.tag_for(container, self.ask.tag)
         return Image(split_image(container.image).repository, tag, self.ask.digest)
 
+    def images(self) -> Iterator[Image]:
+        """Give the image that each container of the keys is to run."""
+        return map(self.image, self.keys.containers)
+
 
 def image_keys(
     charts: Sequence[OpenChart],

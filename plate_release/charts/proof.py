@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
-from plate_release.charts.derived import Shift, Shifts, follows, is_hash, replaced
+from plate_release.charts.derived import Shift, Shifts, follows, is_hash, shifted
 from plate_release.charts.difference import Change, Difference
 from plate_release.charts.key import Wanted
 from plate_release.charts.objects import KubernetesObject, Objects
@@ -151,12 +151,12 @@ def _is_asked_image(change: Change, shifts: Shifts, wanted: Sequence[Wanted]) ->
     if old in known and _is_asked(new, wanted):
         return True
     pairs = [pair for pair in shifts.tags if old.tag and new.tag]
-    return any(replaced(old.tag or "", *pair) == new.tag for pair in pairs)
+    return any(shifted(old.tag or "", *pair) == new.tag for pair in pairs)
 
 
 def _is_asked(image: Image, wanted: Sequence[Wanted]) -> bool:
     """Whether an image is what some container is to run then."""
-    return any(_is(image, one.image(container)) for one, container in _of_each(wanted))
+    return any(_is(image, asked) for one in wanted for asked in one.images())
 
 
 def _is(image: Image, asked: Image) -> bool:

@@ -165,7 +165,8 @@ def secret_texts(values: Any) -> frozenset[str]:
     return frozenset(form(line) for line in lines for form in _FORMS)
 
 
-def _base64(text: str) -> str:
+def in_base64(text: str) -> str:
+    """Write a text as templates write it with `b64enc`."""
     return base64.b64encode(text.encode()).decode()
 
 
@@ -173,7 +174,7 @@ def _json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
-_FORMS: tuple[Callable[[str], str], ...] = (str, quote, quote_plus, _json, _base64)
+_FORMS: tuple[Callable[[str], str], ...] = (str, quote, quote_plus, _json, in_base64)
 
 
 def _tells(body: Any, path: Path) -> bool:

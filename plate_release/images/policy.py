@@ -13,7 +13,8 @@ from plate_release.section import Section
 
 _MOVED = re.compile(
     "latest|main|master|trunk|head|mainline|dev|devel|develop|development|edge|nightly|canary"
-    "|rolling|daily|weekly|snapshot|unstable|testing|test|stable|lts|current|release|next|beta|alpha|preview"
+    "|rolling|daily|weekly|snapshot|unstable|testing|test|stable|lts|current|release|next"
+    "|beta|alpha|preview"
     "|prod|production|preprod|staging"
 )
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")

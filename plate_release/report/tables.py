@@ -30,9 +30,8 @@ def history(found: History) -> RenderableType:
     for one in found.releases:
         entry = one.entry
         services = "\n".join(f"{s.name} {s.before} -> {s.after}" for s in entry.services)
-        when = (
-            (entry.finished or entry.started).isoformat(timespec="seconds").replace("+00:00", "Z")
-        )
+        when = (entry.finished or entry.started).isoformat(timespec="seconds")
+        when = when.replace("+00:00", "Z")
         rows.add_row(*map(text, (when, one.commit[:12], entry.state, services, entry.by)))
     figures = _figures(found.dora) if found.dora else ()
     return Group(rows, *map(text, figures))
