@@ -40,10 +40,10 @@ def proven(
     reason.
     """
     after = tuple(_rendered(charts, before, edited))
-    difference, noise = _compared(charts, edited, before, after, wanted)
-    old, new = objects_of(before), objects_of(after)
-    findings = (*prove(difference, old, new, wanted), *_unstable(noise, old))
-    return ChartChange(difference, new, findings)
+    found = _compared(charts, edited, before, after, wanted)
+    proof = prove(found.difference, found.before, found.after, wanted)
+    findings = (*proof, *_unstable(found.noise, found.before))
+    return ChartChange(found.difference, found.after, findings)
 
 
 def changed(charts: Sequence[OpenChart], edited: Sequence[OpenChart]) -> Difference:
@@ -51,7 +51,17 @@ def changed(charts: Sequence[OpenChart], edited: Sequence[OpenChart]) -> Differe
     pairs = [(old, new) for old, new in zip(charts, edited, strict=True) if new is not old]
     touched, then = [old for old, _ in pairs], [new for _, new in pairs]
     before, after = ([one.render() for one in charts] for charts in (touched, then))
-    return _compared(touched, then, before, after, ())[0]
+    return _compared(touched, then, before, after, ()).difference
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Two renderings, how they differ, and what of them differs each time."""
+
+    before: Objects
+    after: Objects
+    difference: Difference
+    noise: Noise
 
 
 def _compared(
@@ -60,7 +70,12 @@ def _compared(
     before: Sequence[Rendered],
     after: Sequence[Rendered],
     wanted: Sequence[Wanted],
-) -> tuple[Difference, Noise]:
+) -> _Compared:
+    """Compare charts; where more than is wanted differs, render them again and listen for noise.
+
+    It is the last two renderings that are compared, one made right after the other: a clock's
+    minute may turn between the first two, and then stand still while we listen.
+    """
     old, new = objects_of(before), objects_of(after)
     # What an image is called is none, whatever its key says.
     images = {container.image for container in containers((*old, *new))}
@@ -70,13 +85,15 @@ def _compared(
         if not any(text in image for image in images)
     }
     difference, noise = compare(old, new, secrets=secrets), QUIET
-    for _ in range(_ATTEMPTS):
-        if not any(unexplained(difference, wanted)):
-            break
-        again, new_again = (objects_of(one.render() for one in some) for some in (charts, edited))
-        noise = noise.listened((old, again), (new, new_again))
+    heard: list[tuple[Objects, Objects]] = []
+    while len(heard) < _ATTEMPTS and any(unexplained(difference, wanted)):
+        heard.append((old, new))
+        old, new = (objects_of(one.render() for one in some) for some in (charts, edited))
+        noise = QUIET
+        for once, new_once in heard:
+            noise = noise.listened((old, once), (new, new_once))
         difference = compare(old, new, noise, secrets)
-    return difference, noise
+    return _Compared(old, new, difference, noise)
 
 
 def _rendered(
