@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import pytest
@@ -10,6 +10,15 @@ import pytest
 from plate_release.signals import Stop, ending, stopping
 
 
+@pytest.fixture
+def _in_a_terminal() -> Iterator[None]:
+    """What a shell starts in the background inherits SIGINT as ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_in_a_terminal")
 def test_the_first_signal_asks_and_the_second_ends() -> None:
     stop = Stop()
     with stopping(stop):
