@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from plate_release.charts import Helm, applications
+from plate_release.charts import Helm, Sought, applications
 from plate_release.charts.objects import read_document
 from plate_release.gitops.remote import Credentials
 from plate_release.gitops.repository import Repository
@@ -54,7 +54,7 @@ def plan(tree: RepositoryTree, repository: Repository, helm: str, *services: str
     for service in services:
         manifest = found.services("prod")[service]
         url = manifest.application.spec.all_sources[0].repo_url
-        wanted.append((Target(service, manifest, repository, url), Ask(service, "9.9.9")))
+        wanted.append((Target(Sought(service), manifest, repository, url), Ask(service, "9.9.9")))
     made = plan_release(
         wanted,
         {repository: tree},

@@ -11,6 +11,7 @@ from plate_release.charts import (
     ImageKeys,
     KubernetesObject,
     Manifest,
+    Sought,
     split_image,
 )
 from plate_release.errors import PlanRefused
@@ -24,20 +25,21 @@ from plate_release.values import Key, Spliced, splice
 class Target:
     """A service, the Application that deploys it, and the repository that holds its values.
 
-    url is the repository's address as Argo CD has it. tag_key, values_file: where the tag stands,
-    if that is configured. others: views of the sources that do not follow our branch.
-    config_file: the configuration that says all this.
+    url is the repository's address as Argo CD has it. others: views of the sources that do not
+    follow our branch.
     """
 
-    service: str
+    sought: Sought
     manifest: Manifest
     repository: Repository = field(repr=False)
     url: str
-    tag_key: Key | None = None
-    values_file: str | None = None
     capabilities: Capabilities = UNKNOWN
     others: Mapping[Origin, RepositoryTree] = field(default_factory=dict, repr=False)
-    config_file: str = ""
+
+    @property
+    def service(self) -> str:
+        """The service's name."""
+        return self.sought.service
 
     @property
     def application(self) -> str:

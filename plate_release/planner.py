@@ -158,14 +158,13 @@ class _Application:
         return cls(charts, tuple(chart.render() for chart in charts))
 
     def keys(self, target: Target, *, digest: bool = False) -> ImageKeys:
-        key, file = target.tag_key, target.values_file
-        return image_keys(self.charts, self.before, target.service, key, file, digest_wanted=digest)
+        return image_keys(self.charts, self.before, target.sought, digest_wanted=digest)
 
     def now(self, target: Target, keys: ImageKeys) -> ServicePlan:
         images = _images(container.image for container in keys.containers)
         tag = tag_of(keys.values[keys.main])
         read = {file for chart in self.charts for file in chart.inputs.files}
-        said = {target.manifest.file, target.config_file} - {""}
+        said = {target.manifest.file, target.sought.config_file} - {""}
         return ServicePlan(
             target=target,
             file=keys.file,

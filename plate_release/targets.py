@@ -10,6 +10,7 @@ from plate_release.charts import (
     UNKNOWN,
     Capabilities,
     Manifest,
+    Sought,
     find,
     may_read,
     repositories,
@@ -110,13 +111,12 @@ def _target(
     configured: Service,
 ) -> Target:
     spec, branch = manifest.application.spec, desk.request.place.branch
+    config_file = os.path.normpath(desk.request.place.config_path)
     return Target(
-        service,
+        Sought(service, configured.tag_key, configured.values_file, config_file),
         manifest,
         repository,
         url,
-        configured.tag_key,
-        configured.values_file,
         _capabilities(desk, spec.destination),
         others={
             source.origin: _elsewhere(desk, source, manifest, repository, url)
@@ -124,7 +124,6 @@ def _target(
             if not source.is_remote
             and not (same_repository(source.repo_url, url) and source.follows(branch))
         },
-        config_file=os.path.normpath(desk.request.place.config_path),
     )
 
 

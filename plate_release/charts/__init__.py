@@ -16,6 +16,7 @@ from plate_release.charts.inputs import UNKNOWN, Capabilities, ChartInputs
 from plate_release.charts.key import ImageKeys, Wanted, image_keys, written
 from plate_release.charts.objects import KubernetesObject, Objects, Rendered, objects_of
 from plate_release.charts.render import OpenChart, open_charts
+from plate_release.charts.search import Sought
 from plate_release.charts.sharing import may_read
 from plate_release.charts.sources import repositories, require_branch
 from plate_release.charts.workloads import containers, split_image
@@ -33,6 +34,7 @@ __all__ = [
     "Objects",
     "OpenChart",
     "Rendered",
+    "Sought",
     "Wanted",
     "applications",
     "changed",

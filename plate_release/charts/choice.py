@@ -1,24 +1,25 @@
 """Which of the values that hold an image's tag is the service's. Pure."""
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
-from plate_release.charts.candidates import Candidate, Search, as_text
 from plate_release.charts.inputs import Layer, Parameter
+from plate_release.charts.search import Candidate, Search, Sought, as_text
 from plate_release.charts.workloads import Container, split_image
 from plate_release.errors import PlanRefused, some_of
 
 _SHOWN = 20
 
 
-def only(
-    searches: Sequence[Search], found: list[Candidate], values_file: str | None, service: str
-) -> Candidate:
+def only(searches: Sequence[Search], found: Sequence[Candidate], sought: Sought) -> Candidate:
     """Choose the only candidate, or the only one that a file of the environment sets.
 
     Raises PlanRefused where none or several fit.
     """
-    if values_file:
-        found = [one for one in found if one.setter and one.setter.goes_by(values_file)]
+    file = sought.values_file
+    if file:
+        found = [one for one in found if one.setter and one.setter.goes_by(file)]
     own = [one for one in found if one.setter and not _is_default(one.setter)]
     for choice in (found, own):
         if len(choice) == 1:
@@ -28,15 +29,14 @@ def only(
         raise PlanRefused(
             f"Several keys of {name} hold an image's tag.",
             why="\n".join(some_of([str(one) for one in found], _SHOWN)),
-            todo=f"Choose one in the configuration, such as {_choice(found, service)}.",
+            todo=f"Choose one, such as {_choice(found, sought)}.",
         )
     images = [f"{c}: {_told(c.image)}" for search in searches for c in search.containers]
     raise PlanRefused(
-        f"No values key of {name}{f' in {values_file}' if values_file else ''} decides"
-        " a container's tag.",
+        f"No values key of {name}{f' in {file}' if file else ''} decides a container's tag.",
         why="\n".join(some_of(images, _SHOWN)) or "The chart runs no container.",
-        todo="Let the chart take the tag from its values, set it in a values file of the"
-        " environment, or name the key as `tag-key`.",
+        todo="Let the chart take the tag from its values, and set it in a values file of the"
+        " environment.",
     )
 
 
@@ -45,21 +45,71 @@ def _is_default(setter: Layer | Parameter) -> bool:
 
 
 def refuse_stranger(
-    tag: Candidate, found: Sequence[Candidate], searches: Sequence[Search], service: str
+    tag: Candidate, found: Sequence[Candidate], searches: Sequence[Search], sought: Sought
 ) -> None:
-    """Raise PlanRefused for a sidecar's tag where another container is the service by its name."""
+    """Raise PlanRefused for what may be the tag of another image than the service's.
+
+    That is a sidecar's where another container is the service by its name; and where none is, any
+    where workloads take the chart's own version, or have another image than the tag's alone.
+    """
+    service = sought.service
     everyone = [container for search in searches for container in search.containers]
     own = next(filter(None, _own(tag, found, everyone, service)), [])
-    if not own or any(one in tag.containers or as_text(tag.value) in one.image for one in own):
+    if own and not any(one in tag.containers or _follows(one, tag) for one in own):
+        others = [one for one in found if not set(own).isdisjoint(one.containers)]
+        raise PlanRefused(
+            f"{tag.key} holds the tag of {tag.containers[0]}, which is not {service} by its name.",
+            why="\n".join(some_of([f"{own[0]}: {_told(own[0].image)}", *map(str, found)], _SHOWN)),
+            todo=f"Name the key of {service}, such as {sought.setting('tag-key', others[0].key)}."
+            if others
+            else f"Let the chart take the tag of {service} from its values, and set it there.",
+        )
+    left = [] if own else list(_undecided(tag, found, everyone, service))
+    if left:
+        told = [f"No value decides {one}: {_told(one.image)}" for one in left]
+        raise PlanRefused(
+            f"{tag.key} holds the tag of {tag.containers[0]}, which may not be {service}.",
+            why="\n".join(some_of(told, _SHOWN)),
+            todo=f"Set {sought.setting('tag-key', tag.key)} if it is meant, or let the chart take"
+            f" the tag of {left[0]} from its values.",
+        )
+
+
+def _undecided(
+    tag: Candidate, found: Sequence[Candidate], everyone: Sequence[Container], service: str
+) -> Iterator[Container]:
+    """Give the first containers of workloads whose tag no value holds, and that may be the service.
+
+    Their tag is the chart's own version; or `tag` is that of init containers, or of something that
+    is no workload. There are none to speak of where one of its containers goes by the service's
+    name.
+    """
+    if any(_goes_by(one, service) for one in tag.containers):
         return
-    others = [one for one in found if not set(own).isdisjoint(one.containers)]
-    raise PlanRefused(
-        f"{tag.key} holds the tag of {tag.containers[0]}, which is not {service} by its name.",
-        why="\n".join(some_of([f"{own[0]}: {_told(own[0].image)}", *map(str, found)], _SHOWN)),
-        todo=f"Name the key of {service} in the configuration, such as `tag-key: {others[0].key}`."
-        if others
-        else f"Let the chart take the tag of {service} from its values, and set it there.",
-    )
+    is_main = any(one.place[-1][-2:-1] == ("containers",) for one in tag.containers)
+    versions = tag.search.chart.app_versions() if is_main else frozenset()
+    decided = {*tag.containers, *chain(*(one.containers for one in found if one.value))}
+    for one in everyone:
+        runs_on = one.object.kind not in {"Job", "CronJob"} and not one.object.hooks
+        if runs_on and _is_first(one) and one not in decided and not _follows(one, tag):
+            version = (split_image(one.image).tag or "").removeprefix("v")
+            if not is_main or version in versions:
+                yield one
+
+
+def _follows(container: Container, tag: Candidate) -> bool:
+    """Whether a container's image holds the tag too."""
+    return as_text(tag.value) in container.image
+
+
+def _goes_by(container: Container, service: str) -> bool:
+    repository = split_image(container.image).repository
+    words = f"-{'-'.join(re.split('[/_.]', repository))}-"
+    return service in {container.name, container.object.name} or f"-{service}-" in words
+
+
+def _is_first(container: Container) -> bool:
+    return container.place[-1][-2:] == ("containers", 0)
 
 
 def _own(
@@ -74,7 +124,7 @@ def _own(
     keyed = {container for candidate in found for container in candidate.containers}
     yield [one for one in everyone if one.name == service and one in keyed]
     workloads = {one.object.identity for one in tag.containers}
-    first = [one for one in everyone if one.place[-1][-2:] == ("containers", 0)]
+    first = filter(_is_first, everyone)
     yield [
         one for one in first if one.object.name == service and workloads == {one.object.identity}
     ]
@@ -96,9 +146,14 @@ def _told(image: str) -> str:
     return f"{image}, by its digest alone" if split.digest and not split.tag else image
 
 
-def _choice(found: Sequence[Candidate], service: str) -> str:
-    """Return the line of the configuration that would choose the likeliest."""
-    first, *others = sorted(found, key=lambda one: not _is_called(one, service))
+def _choice(found: Sequence[Candidate], sought: Sought) -> str:
+    """Return the setting that would choose the likeliest."""
+
+    def unlikely(one: Candidate) -> tuple[bool, bool, int]:
+        is_set = one.setter is not None and not _is_default(one.setter)
+        return not _is_called(one, sought.service), not is_set, -len(one.containers)
+
+    first, *others = sorted(found, key=unlikely)
     if first.setter and all(one.path == first.path for one in others):
-        return f"`values-file: {first.setter.file}`"
-    return f"`tag-key: {first.key}`"
+        return sought.setting("values-file", first.setter.file)
+    return sought.setting("tag-key", first.key)

@@ -7,14 +7,9 @@ from itertools import chain
 from typing import Any
 
 from plate_release.charts.candidates import (
-    Affixes,
-    Candidate,
-    Search,
-    as_text,
     candidate_at,
     digest_candidates,
     empty_digests,
-    role,
     tag_candidates,
 )
 from plate_release.charts.choice import only, refuse_stranger
@@ -22,6 +17,7 @@ from plate_release.charts.inputs import Layer
 from plate_release.charts.objects import Rendered
 from plate_release.charts.reading import at
 from plate_release.charts.render import OpenChart
+from plate_release.charts.search import Affixes, Candidate, Search, Sought, as_text, role
 from plate_release.charts.winner import editable
 from plate_release.charts.workloads import Container, ContainerPlace, split_image
 from plate_release.errors import PlanRefused
@@ -78,26 +74,25 @@ class Wanted:
 def image_keys(
     charts: Sequence[OpenChart],
     before: Sequence[Rendered],
-    service: str,
-    tag_key: Key | None = None,
-    values_file: str | None = None,
+    sought: Sought,
     *,
     digest_wanted: bool,
 ) -> ImageKeys:
     """Find the keys that hold a service's image, in any chart of an Application.
 
-    `tag_key`, where configured, names the tag's, `values_file` the file that it stands in. Where a
-    digest is wanted, a key that is empty now may hold it. Raises PlanRefused where none or several
-    fit, or the only one is another image's, NoEffect where the Application overrides them.
+    Where a digest is wanted, a key that is empty now may hold it. Raises PlanRefused where none or
+    several fit, or the only one may be another image's, NoEffect where the Application overrides
+    them.
     """
-    if values_file:
-        _refuse_unread(charts, values_file)
+    tag_key = sought.tag_key
+    if sought.values_file:
+        _refuse_unread(charts, sought.values_file)
     document = tag_key.document if tag_key else None
     searches = [Search.of(*pair, document) for pair in zip(charts, before, strict=True)]
     found = _candidates(searches, tag_key)
-    tag = only(searches, found, values_file, service)
-    if tag_key is None and values_file is None:
-        refuse_stranger(tag, found, searches, service)
+    tag = only(searches, found, sought)
+    if tag_key is None and sought.values_file is None:
+        refuse_stranger(tag, found, searches, sought)
     layer = editable(tag.search.chart.inputs, tag.path, tag.setter)
     whole = role(tag.value, tag.containers) == "whole"
     main = tag_key or tag.key

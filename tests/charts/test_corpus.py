@@ -15,6 +15,7 @@ from plate_release.charts import (
     ChartChange,
     Helm,
     Manifest,
+    Sought,
     Wanted,
     chart_inputs,
     containers,
@@ -31,6 +32,7 @@ from plate_release.values import Key, splice
 from .conftest import CORPUS, REPOSITORY, DirectoryTree, opened, shop
 
 SHOP = "registry.example.com/plate/shop"
+BACKEND = "registry.example.com/plate/backend"
 OLD = "sha256:" + "1" * 64
 NEW = "sha256:" + "2" * 64
 
@@ -159,6 +161,7 @@ RELEASED = [
     Released("prefixed", images=(f"{SHOP}:v1.5.0-alpine",)),
     Released("same-tag-beside"),
     Released("left-blank"),
+    Released("blank-beside-a-prefix"),
     Released("strict-version"),
     Released("two-documents", key="---[0].image.tag", tag_key="---[0].image.tag"),
 ]
@@ -180,7 +183,10 @@ REFUSED = [
     Refused(
         "umbrella-alias",
         PlanRefused,
-        ("backend.image.tag in chart/values-prod.yaml", "`tag-key: backend.image.tag`"),
+        (
+            "backend.image.tag in chart/values-prod.yaml",
+            "`services: {shop: {tag-key: backend.image.tag}}` in environments/prod.yaml",
+        ),
     ),
     Refused("sidecar-list", PlanRefused, ("containers[0].tag", "containers[1].tag")),
     Refused("two-workloads", PlanRefused, ("api.tag in", "worker.tag in", "tag-key: api.tag")),
@@ -190,10 +196,10 @@ REFUSED = [
         (
             "image.tag in shop/values-prod.yaml: Deployment shop",
             "image.tag in cache/values-prod.yaml: Deployment cache",
-            "`values-file: shop/values-prod.yaml`",
+            "{values-file: shop/values-prod.yaml}",
         ),
     ),
-    Refused("chart-twice", PlanRefused, ("`values-file: chart/values-eu.yaml`",)),
+    Refused("chart-twice", PlanRefused, ("{values-file: chart/values-eu.yaml}",)),
     Refused(
         "subchart-default",
         PlanRefused,
@@ -227,7 +233,26 @@ REFUSED = [
         ("redis", "Run `helm dependency build chart` and commit chart/charts."),
     ),
     Refused(
-        "hard-coded", PlanRefused, (f"Deployment shop, container shop: {SHOP}:1.3.0", "tag-key")
+        "hard-coded",
+        PlanRefused,
+        (f"Deployment shop, container shop: {SHOP}:1.3.0", "take the tag from its values"),
+    ),
+    Refused(
+        "database-alone",
+        PlanRefused,
+        (
+            "redis.tag holds the tag of Deployment redis, container redis, which may not be shop",
+            f"No value decides Deployment backend, container backend: {BACKEND}:0.9.0",
+            "{tag-key: redis.tag}",
+        ),
+    ),
+    Refused(
+        "first-container-alone",
+        PlanRefused,
+        (
+            "wait.image holds the tag of",
+            f"No value decides Deployment web, container web: {BACKEND}",
+        ),
     ),
     Refused("shared-anchor", EditRefused, ("chart/values-prod.yaml:5", "merge")),
     Refused(
@@ -270,7 +295,8 @@ def planned(
         before = [chart.render() for chart in charts]
         key = Key.parse(tag_key) if tag_key else None
         digest = ask.digest is not None
-        keys = image_keys(charts, before, "shop", key, values_file, digest_wanted=digest)
+        sought = Sought("shop", key, values_file)
+        keys = image_keys(charts, before, sought, digest_wanted=digest)
         ask = keys.meant(ask)
         edit = splice(tree.read(keys.file), written(keys, ask), file=keys.file)
         files = {tree.real(keys.file): edit.data}
@@ -443,7 +469,9 @@ def test_a_live_application_has_no_lines(helm: Helm) -> None:
     tree = DirectoryTree(CORPUS / "parameter")
     live = Manifest(shop(tree).application)
     with open_charts(helm, chart_inputs(live, tree)) as charts, pytest.raises(NoEffect) as caught:
-        image_keys(charts, [chart.render() for chart in charts], "shop", digest_wanted=False)
+        image_keys(
+            charts, [chart.render() for chart in charts], Sought("shop"), digest_wanted=False
+        )
     assert caught.value.what == (
         "the edit has no effect: the live Application shop-prod sets image.tag as a parameter"
     )
