@@ -180,13 +180,16 @@ def _not_helm(source: Source, reading: _Reading) -> str:
 
 
 def _layers(helm: PlacedHelm, roots: Roots, ours: Tree) -> Iterator[Layer]:
+    options = helm.options
+    ignore = options.ignore_missing_value_files
+    places = value_files(roots, options.value_files, ignore_missing=ignore)
     if roots.chart:
         place = Place(roots.chart.tree, inside(roots.chart.path, "values.yaml"))
         if data := read(place):
             yield _file_layer("chart", place, data, ours)
-    options = helm.options
-    ignore = options.ignore_missing_value_files
-    for place in value_files(roots, options.value_files, ignore_missing=ignore):
+            # Named as the first values file, it is what it was.
+            places = places[1:] if places[:1] == [place] else places
+    for place in places:
         content = read(place)
         if content is not None:
             yield _file_layer("file", place, content, ours)

@@ -162,6 +162,7 @@ RELEASED = [
     Released("same-tag-beside"),
     Released("left-blank"),
     Released("blank-beside-a-prefix"),
+    Released("values-yaml-named", file="chart/values.yaml"),
     Released("strict-version"),
     Released("two-documents", key="---[0].image.tag", tag_key="---[0].image.tag"),
 ]
@@ -253,6 +254,11 @@ REFUSED = [
             "wait.image holds the tag of",
             f"No value decides Deployment web, container web: {BACKEND}",
         ),
+    ),
+    Refused(
+        "values-yaml-named-first",
+        PlanRefused,
+        ("stands in the chart's own defaults alone", "Add image.tag to chart/values-prod.yaml"),
     ),
     Refused("shared-anchor", EditRefused, ("chart/values-prod.yaml:5", "merge")),
     Refused(
