@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from plate_release.argocd.sources import our_source
 from plate_release.argocd.status import LiveApplication
+from plate_release.charts import tag_of
 from plate_release.cluster import ObjectRef
 from plate_release.desk import Desk
 from plate_release.errors import ReleaseError, UsageError
@@ -15,7 +16,7 @@ from plate_release.gitops.dora import DAY, Dora, dora
 from plate_release.gitops.entry import Recorded
 from plate_release.gitops.repository import Repository
 from plate_release.model import Finding
-from plate_release.plan import ServicePlan, Target, tag_of
+from plate_release.plan import ServicePlan, Target
 from plate_release.planner import current_plan
 from plate_release.targets import app_ref, find_targets, known_services
 from plate_release.values import Key, read
@@ -221,7 +222,7 @@ def _behind(current: ServicePlan, live: LiveApplication) -> Iterator[str]:
         return
     data = current.target.repository.read_at(revision, current.file)
     tag = read(data, Key.parse(current.key), file=current.file) if data is not None else None
-    if tag is None or tag_of(tag) != current.before:
+    if tag is None or tag_of(tag) != tag_of(current.changes[Key.parse(current.key)]):
         yield f"Argo CD is at {revision[:12]}, where the tag is {tag_of(tag or '')}"
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from plate_release.charts import retagged, tag_of
 from plate_release.commit import Commit, Release
 from plate_release.desk import Desk
 from plate_release.errors import PlanRefused, UsageError
@@ -11,7 +12,7 @@ from plate_release.gitops.message import parse
 from plate_release.gitops.repository import Repository
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Edit
-from plate_release.plan import ServicePlan, Target, retagged, tag_of
+from plate_release.plan import ServicePlan, Target
 from plate_release.planner import current_plan
 from plate_release.targets import find_targets, known_services
 from plate_release.values import Key, scalars
@@ -86,7 +87,9 @@ def _read_service(
     main = next((e for e in edits if e.key == before.key), None)
     if main is None:
         return None
-    old, new = tag_of(main.before), tag_of(main.after)
+    # A key that held nothing: what stood in for it then is its tag.
+    is_old = before.changes.get(Key.parse(main.key)) == main.before
+    old, new = before.before if is_old else tag_of(main.before), tag_of(main.after)
     return replace(
         before,
         before=old,
@@ -94,9 +97,9 @@ def _read_service(
         changes={Key.parse(e.key): e.after for e in edits if _belongs(e, main)},
         edits=tuple(e for e in edits if _belongs(e, main)),
         images=_images(desk, target, tree, before, new),
-        images_before=tuple(retagged(image, old) for image in before.images)
-        if before.before != old
-        else before.images,
+        images_before=before.images
+        if is_old
+        else tuple(retagged(image, old, before.before) for image in before.images),
     )
 
 
@@ -107,7 +110,7 @@ def _images(
         return current_plan(target, tree, desk.helm).images
     except PlanRefused:
         # It does not render: Argo CD will say so, and the image only names what was meant.
-        return tuple(retagged(image, tag) for image in before.images)
+        return tuple(retagged(image, tag, before.before) for image in before.images)
 
 
 def _edits(file: str, tree: RepositoryTree, parent: RepositoryTree) -> Iterator[Edit]:

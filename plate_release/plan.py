@@ -12,7 +12,6 @@ from plate_release.charts import (
     KubernetesObject,
     Manifest,
     Sought,
-    split_image,
 )
 from plate_release.errors import PlanRefused
 from plate_release.gitops.repository import Repository
@@ -172,20 +171,3 @@ def spliced(services: Iterable[ServicePlan], tree: RepositoryTree) -> dict[str, 
                     todo="Ask for one tag, or give each service a key of its own.",
                 )
     return {file: splice(tree.read(file), keys, file=file) for file, keys in wanted.items()}
-
-
-def tag_of(text: str) -> str:
-    """Return the tag of a value that is a tag, or a whole image reference; a digest is left out."""
-    name = text.partition("@")[0]
-    return split_image(name).tag or "" if _is_reference(name) else name
-
-
-def retagged(text: str, tag: str) -> str:
-    """Return the value with another tag, and without its digest."""
-    name = text.partition("@")[0]
-    return f"{split_image(name).repository}:{tag}" if _is_reference(name) else tag
-
-
-def _is_reference(name: str) -> bool:
-    # Neither character can stand in a tag.
-    return ":" in name or "/" in name

@@ -39,7 +39,6 @@ from plate_release.plan import (
     ServicePlan,
     Target,
     spliced,
-    tag_of,
 )
 
 Charts = tuple[OpenChart, ...]
@@ -162,7 +161,7 @@ class _Application:
 
     def now(self, target: Target, keys: ImageKeys) -> ServicePlan:
         images = _images(container.image for container in keys.containers)
-        tag = tag_of(keys.values[keys.main])
+        tag = keys.tag
         read = {file for chart in self.charts for file in chart.inputs.files}
         said = {target.manifest.file, target.sought.config_file} - {""}
         return ServicePlan(
@@ -182,7 +181,7 @@ class _Application:
     def draft(self, target: Target, ask: Ask, judge: Judge) -> _Draft:
         keys = self.keys(target, digest=ask.digest is not None)
         now = self.now(target, keys)
-        judged = judge(target, keys, keys.meant(ask))
+        judged = judge(target, keys, replace(ask, tag=keys.value(ask.tag)))
         ask = judged.ask
         plan = replace(
             now,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from plate_release.charts import ImageKeys, Wanted
+from plate_release.charts import ImageKeys, Wanted, tag_of
 from plate_release.desk import Desk
 from plate_release.errors import UsageError
 from plate_release.gitops.ledger import last_good
@@ -21,7 +21,6 @@ from plate_release.plan import (
     RepositoryPlan,
     ServicePlan,
     Target,
-    tag_of,
 )
 from plate_release.planner import current_plan, plan_release
 from plate_release.provenance import ask_registry, offered_digest
@@ -108,8 +107,8 @@ def _ask_nobody(_images: Iterable[Image]) -> RegistryAnswer:
 
 
 def _judge(desk: Desk, target: Target, keys: ImageKeys, ask: Ask) -> Judged:
-    before, pinned = tag_of(keys.values[keys.main]), keys.image.digest
-    if ask.tag == before and ask.digest in (None, pinned):
+    before, pinned = keys.tag, keys.pinned
+    if ask.tag == tag_of(keys.values[keys.main]) and ask.digest in (None, pinned):
         return Judged(replace(ask, digest=pinned))
     policy = desk.config.service(target.service).tags
     if desk.options.allow_downgrade:
@@ -121,10 +120,12 @@ def _judge(desk: Desk, target: Target, keys: ImageKeys, ask: Ask) -> Judged:
         production=desk.config.is_production,
         offer=partial(offered_digest, desk, keys, ask),
     )
-    answer = ask_registry(desk, Wanted(keys, ask).images())
-    if answer.found and pinned and not ask.digest:
+    wanted = Wanted(keys, ask)
+    answer = ask_registry(desk, wanted.images())
+    digests = {answer.found[str(i)].digest for i in wanted.pinned() if str(i) in answer.found}
+    if pinned and not ask.digest and len(digests) == 1:
         # A chart that pins digests goes on doing so.
-        ask = replace(ask, digest=next(iter(answer.found.values())).digest)
+        ask = replace(ask, digest=digests.pop())
     return Judged(ask, (*findings, *answer.findings), answer.found)
 
 

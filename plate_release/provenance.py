@@ -43,10 +43,10 @@ def ask_registry(desk: Desk, images: Iterable[Image]) -> RegistryAnswer:
 
 def offered_digest(desk: Desk, keys: ImageKeys, ask: Ask) -> str | None:
     """Return the digest that a tag has now, None where that cannot or shall not be asked."""
-    if desk.options.image_check == "off" or not is_repository(keys.image.repository):
+    if desk.options.image_check == "off" or not is_repository(keys.repository):
         return None
     try:
-        return desk.registry.find(Image(keys.image.repository, ask.tag)).digest
+        return desk.registry.find(Image(keys.repository, ask.tag)).digest
     except (RegistryUnavailable, TagRefused):
         return None
 

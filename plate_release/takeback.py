@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from plate_release.argocd.settle import end_operations
+from plate_release.charts import retagged, tag_of
 from plate_release.commit import Commit, Release, Why, commit, entry_of, held
 from plate_release.desk import Desk
 from plate_release.errors import ReleaseError
@@ -15,7 +16,7 @@ from plate_release.gitops.tree import RepositoryTree
 from plate_release.model import Edit, Finding
 from plate_release.outcome import Decision as Next
 from plate_release.outcome import Revert
-from plate_release.plan import Plan, RepositoryPlan, ServicePlan, retagged, tag_of
+from plate_release.plan import Plan, RepositoryPlan, ServicePlan
 from plate_release.targets import app_ref
 from plate_release.values import Key
 from plate_release.watching import Ended, watch_release
@@ -163,7 +164,7 @@ def _undo(service: ServicePlan, target: str) -> ServicePlan:
         images = service.images_before
     else:
         edits = tuple(_to_good(e, service, target) for e in service.edits)
-        images = tuple(retagged(image, target) for image in service.images_before)
+        images = tuple(retagged(image, target, service.before) for image in service.images_before)
     return replace(
         service,
         before=service.after,

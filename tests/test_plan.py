@@ -254,6 +254,45 @@ def test_a_key_that_is_the_only_one_is_believed(repository: Repository, containe
     assert status == 0, report
 
 
+def test_a_tag_that_the_service_takes_as_it_is_is_written_as_it_is(repository: Repository) -> None:
+    repository.service("api", "values-prod.yaml")
+    containers = (
+        "{name: debug, image: 'x/debug:{{ .Values.tag }}-alpine'}, "
+        "{name: api, image: 'x/api:{{ .Values.tag }}'}"
+    )
+    repository.write(
+        {
+            "charts/api/values-prod.yaml": "tag: 1.4.2\n",
+            "charts/api/templates/api.yaml": POD.format(name="api", containers=containers),
+        }
+    )
+    status, report = repository.plan("api=1.5.0-alpine")
+    assert status == 0, report
+    assert [edit["after"] for edit in report["edits"]] == ["1.5.0-alpine"]
+
+
+def test_what_stands_in_for_an_empty_tag_is_the_tag_before(repository: Repository) -> None:
+    repository.service("api", "values-prod.yaml")
+    image = "x/api:{{ .Values.image.tag | default .Chart.AppVersion }}"
+    chart = "{apiVersion: v2, name: api, version: 0.1.0, appVersion: 1.16.0}"
+    repository.write(
+        {
+            "charts/api/Chart.yaml": chart,
+            "charts/api/values-prod.yaml": "image: {repository: x/api, tag: ''}\n",
+            "charts/api/templates/api.yaml": POD.format(
+                name="api", containers=f"{{name: api, image: '{image}'}}"
+            ),
+        }
+    )
+    status, report = repository.plan("api=1.17.0")
+    assert status == 0, report
+    assert report["services"][0]["before"] == "1.16.0"
+    assert report["edits"][0]["before"] == ""
+    status, report = repository.plan("api=1.3.0")
+    assert status == 3
+    assert "1.3.0 is older than 1.16.0" in str(report["findings"])
+
+
 def test_what_is_asked_for_as_an_image_has_it_is_written_as_the_key_has_it(
     repository: Repository,
 ) -> None:

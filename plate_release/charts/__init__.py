@@ -12,20 +12,19 @@ from plate_release.charts.discover import (
 from plate_release.charts.gather import chart_inputs, files_of
 from plate_release.charts.helm import Helm, find_helm
 from plate_release.charts.immutable import immutable
-from plate_release.charts.inputs import UNKNOWN, Capabilities, ChartInputs
+from plate_release.charts.inputs import UNKNOWN, Capabilities
 from plate_release.charts.key import ImageKeys, Wanted, image_keys, written
 from plate_release.charts.objects import KubernetesObject, Objects, Rendered, objects_of
 from plate_release.charts.render import OpenChart, open_charts
 from plate_release.charts.search import Sought
 from plate_release.charts.sharing import may_read
 from plate_release.charts.sources import repositories, require_branch
-from plate_release.charts.workloads import containers, split_image
+from plate_release.charts.workloads import containers, retagged, split_image, tag_of
 
 __all__ = [
     "UNKNOWN",
     "Capabilities",
     "ChartChange",
-    "ChartInputs",
     "Discovery",
     "Helm",
     "ImageKeys",
@@ -51,8 +50,10 @@ __all__ = [
     "proven",
     "repositories",
     "require_branch",
+    "retagged",
     "review",
     "split_image",
+    "tag_of",
     "unknown_service",
     "validate",
     "written",

@@ -23,6 +23,7 @@ from plate_release.charts.search import (
 from plate_release.charts.workloads import Container, split_image
 from plate_release.model import Image
 
+_ALGORITHM = "sha256:"  # some charts write it before the digest
 _LEAST_PART = 3  # characters of a value that is a part of a tag
 
 
@@ -52,18 +53,21 @@ def digest_candidates(tag: Candidate) -> list[Candidate]:
     """Return the values that hold the digest of the tag's containers."""
     search = tag.search
     claims = {
-        path: dict.fromkeys(tag.containers, Affixes())
+        path: {
+            one: Affixes("" if ":" in as_text(value) else _ALGORITHM)
+            for one in tag.containers
+            if role(value, (one,)) == "digest"
+        }
         for path, value in search.leaves
-        if role(value, tag.containers) == "digest"
     }
-    return candidates_of(search, claims)
+    return candidates_of(search, {path: users for path, users in claims.items() if users})
 
 
 def empty_digests(tag: Candidate) -> list[Candidate]:
     """Return the empty values beside the tag that would be a digest if they were filled."""
     search = tag.search
     beside = {
-        path: f"sha256:{index:0>64}"
+        path: f"{_ALGORITHM}{index:0>64}"
         for index, (path, value) in enumerate(search.leaves)
         if path[:-1] == tag.path[:-1] and path != tag.path and value in ("", None)
     }

@@ -86,12 +86,12 @@ def _undecided(
     """
     if any(_goes_by(one, service) for one in tag.containers):
         return
-    is_main = any(one.place[-1][-2:-1] == ("containers",) for one in tag.containers)
+    is_main = any(one.is_main for one in tag.containers)
     versions = tag.search.chart.app_versions() if is_main else frozenset()
     decided = {*tag.containers, *chain(*(one.containers for one in found if one.value))}
     for one in everyone:
         runs_on = one.object.kind not in {"Job", "CronJob"} and not one.object.hooks
-        if runs_on and _is_first(one) and one not in decided and not _follows(one, tag):
+        if runs_on and one.is_first and one not in decided and not _follows(one, tag):
             version = (split_image(one.image).tag or "").removeprefix("v")
             if not is_main or version in versions:
                 yield one
@@ -108,10 +108,6 @@ def _goes_by(container: Container, service: str) -> bool:
     return service in {container.name, container.object.name} or f"-{service}-" in words
 
 
-def _is_first(container: Container) -> bool:
-    return container.place[-1][-2:] == ("containers", 0)
-
-
 def _own(
     tag: Candidate, found: Sequence[Candidate], everyone: Sequence[Container], service: str
 ) -> Iterator[list[Container]]:
@@ -124,10 +120,8 @@ def _own(
     keyed = {container for candidate in found for container in candidate.containers}
     yield [one for one in everyone if one.name == service and one in keyed]
     workloads = {one.object.identity for one in tag.containers}
-    first = filter(_is_first, everyone)
-    yield [
-        one for one in first if one.object.name == service and workloads == {one.object.identity}
-    ]
+    first = [one for one in everyone if one.is_first and one.object.name == service]
+    yield [one for one in first if workloads == {one.object.identity}]
 
 
 def _is_called(candidate: Candidate, service: str) -> bool:

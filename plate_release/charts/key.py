@@ -19,7 +19,7 @@ from plate_release.charts.reading import at
 from plate_release.charts.render import OpenChart
 from plate_release.charts.search import Affixes, Candidate, Search, Sought, as_text, role
 from plate_release.charts.winner import editable
-from plate_release.charts.workloads import Container, ContainerPlace, split_image
+from plate_release.charts.workloads import Container, split_image, tag_of
 from plate_release.errors import PlanRefused
 from plate_release.model import Ask, Image
 from plate_release.values import Key
@@ -30,28 +30,50 @@ from plate_release.values.keys import Match
 class ImageKeys:
     """The keys to write, all in one `file`.
 
-    `main` holds the tag, or where `whole` is set `repository:tag@digest` in one string. `image`
-    is what the `containers` run now, `values` what helm sees at each key now, `affixes` what the
-    chart puts around the tag for each container's place.
+    `main` holds the tag, or where `whole` is set `repository:tag@digest` in one string. `affixes`
+    is what the chart puts around that for each container that takes it, `digests` around what
+    stands at `digest` for each of them that takes it, `values` what helm sees at each key now.
     """
 
     file: str
     main: Key
     whole: bool
-    digest: Key | None
-    image: Image
-    containers: tuple[Container, ...] = field(repr=False)
+    affixes: Mapping[Container, Affixes] = field(repr=False)
     values: Mapping[Key, str]
-    affixes: Mapping[ContainerPlace, Affixes] = field(default_factory=dict, repr=False)
+    digest: Key | None = None
+    digests: Mapping[Container, Affixes] = field(default_factory=dict, repr=False)
 
-    def tag_for(self, container: Container, tag: str) -> str:
-        """Return the tag that a container's image has when the key holds `tag`."""
-        return self.affixes.get(container.place, Affixes()).tag(tag)
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """The containers that take their tag from `main`."""
+        return tuple(self.affixes)
 
-    def meant(self, ask: Ask) -> Ask:
+    @property
+    def repository(self) -> str:
+        """The repository of the first container's image."""
+        return split_image(self.containers[0].image).repository
+
+    @property
+    def pinned(self) -> str | None:
+        """The digest that any of the containers runs now."""
+        return next(filter(None, (split_image(c.image).digest for c in self.containers)), None)
+
+    @property
+    def tag(self) -> str:
+        """The tag that `main` holds; where it holds none, what stands in for it."""
+        held = self.values[self.main]
+        if held:
+            return tag_of(held)
+        tags = filter(None, (split_image(c.image).tag for c in self.containers))
+        return self.value(next(tags, ""))
+
+    def value(self, tag: str) -> str:
         """Return what to write for a tag that is asked for as images have it: `v1.5.0`."""
-        values = [around.value(ask.tag) for around in self.affixes.values()]
-        return replace(ask, tag=next((one for one in values if one != ask.tag), ask.tag))
+        main = [self.affixes[one] for one in self.containers if one.is_main]
+        around = main or [*self.affixes.values()]
+        if Affixes() in around:
+            return tag
+        return next((value for one in around if (value := one.value(tag)) != tag), tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +85,20 @@ class Wanted:
 
     def image(self, container: Container) -> Image:
         """Return the image that a container of the keys is to run."""
-        tag = self.keys.tag_for(container, self.ask.tag)
-        return Image(split_image(container.image).repository, tag, self.ask.digest)
+        keys, ask = self.keys, self.ask
+        pinned = keys.digest is None or container in keys.digests
+        repository = split_image(container.image).repository
+        tag = keys.affixes[container].tag(ask.tag)
+        return Image(repository, tag, ask.digest if pinned else None)
 
     def images(self) -> Iterator[Image]:
         """Give the image that each container of the keys is to run."""
         return map(self.image, self.keys.containers)
+
+    def pinned(self) -> frozenset[Image]:
+        """Return the images that a digest is written for if there is one."""
+        pinned = self.keys.digests if self.keys.digest else self.keys.affixes
+        return frozenset(map(self.image, pinned))
 
 
 def image_keys(
@@ -104,11 +134,10 @@ def image_keys(
         file=layer.file,
         main=main,
         whole=whole,
-        digest=digest.key if digest else None,
-        image=split_image(tag.containers[0].image),
-        containers=tag.containers,
+        affixes=tag.affixes,
         values=values,
-        affixes={one.place: around for one, around in tag.affixes.items()},
+        digest=digest.key if digest else None,
+        digests=digest.affixes if digest else {},
     )
 
 
@@ -133,21 +162,19 @@ def written(keys: ImageKeys, ask: Ask) -> dict[Key, str]:
     that stands there now never stays beside another tag: without a new one it is cleared. Raises
     PlanRefused for one digest that several images would have.
     """
-    images = {split_image(container.image).repository for container in keys.containers}
+    images = {image.repository for image in Wanted(keys, ask).pinned()}
     if ask.digest and len(images) > 1:
         raise PlanRefused(
             f"{ask.digest} cannot be the digest of several images.",
-            why=f"{keys.main} decides {', '.join(sorted(images))}.",
+            why=f"{keys.digest or keys.main} decides {', '.join(sorted(images))}.",
             todo="Leave the digest out, or give each image a key of its own.",
         )
     behind = f"@{ask.digest}" if ask.digest and keys.digest is None else ""
-    before = keys.values[keys.main]
-    start = f"{split_image(before).repository}:" if keys.whole else ""
+    start = f"{split_image(keys.values[keys.main]).repository}:" if keys.whole else ""
     result = {keys.main: f"{start}{ask.tag}{behind}"}
     if keys.digest:
-        stands = keys.values[keys.digest]
-        digest = ask.digest or ""
-        result[keys.digest] = digest.partition(":")[2] if stands and ":" not in stands else digest
+        around = next(iter(keys.digests.values()))
+        result[keys.digest] = around.value(ask.digest) if ask.digest else ""
     return result
 
 

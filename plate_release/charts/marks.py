@@ -90,7 +90,8 @@ def _is_kept(now: Container, before: Container) -> bool:
 
 def _affixes(image: str, mark: str) -> Affixes:
     seen = mark if mark in image else mark.removeprefix("v")
-    before, _, behind = (split_image(image).tag or seen).partition(seen)
+    parts = (split_image(image).tag, split_image(image).digest)
+    before, _, behind = next((one for one in parts if one and seen in one), seen).partition(seen)
     return Affixes(before, behind, plain=seen != mark)
 
 

@@ -126,7 +126,7 @@ def _findings(before: Objects, after: Objects, wanted: Sequence[Wanted]) -> Iter
     all_ours: set[str] = set()
     for one in wanted:
         keys, ask = one.keys, one.ask
-        if keys.image.digest and not ask.digest:
+        if keys.pinned and not ask.digest:
             text = f"{keys.main}: the pinned digest is removed, since none is known for {ask.tag}."
             yield Finding("warning", Check.DIGEST_DROPPED, text)
         ours = {split_image(container.image).repository for container in keys.containers}

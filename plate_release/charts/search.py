@@ -24,7 +24,7 @@ Claims = Mapping[Path, Mapping[Container, "Affixes"]]
 
 
 class Affixes(NamedTuple):
-    """What a template puts before and behind a value to make the tag: `v`, `-alpine`.
+    """What a template puts before and behind a value to make the tag or digest: `v`, `-alpine`.
 
     `plain`: it takes the value's own leading v away.
     """

@@ -32,6 +32,16 @@ class Container:
     place: ContainerPlace
     image: str
 
+    @property
+    def is_main(self) -> bool:
+        """Whether it is one of a pod that runs on, and no init container."""
+        return self.place[-1][-2:-1] == ("containers",)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first of these."""
+        return self.place[-1][-2:] == ("containers", 0)
+
     def __str__(self) -> str:
         return f"{self.object}, container {self.name}"
 
@@ -72,6 +82,29 @@ def split_image(text: str) -> Image:
     match = _TAG.search(name)
     repository = name[: match.start()] if match else name
     return Image(repository, (match["tag"] or None) if match else None, digest or None)
+
+
+def tag_of(text: str) -> str:
+    """Return the tag of a value that is a tag, or a whole image reference; a digest is left out."""
+    name = text.partition("@")[0]
+    return split_image(name).tag or "" if _is_reference(name) else name
+
+
+def retagged(text: str, tag: str, old: str = "") -> str:
+    """Return a value or an image with another tag, and without its digest.
+
+    Of an image's tag that is more than `old`, such as `v1.4.2-slim`, just that is replaced.
+    """
+    name = text.partition("@")[0]
+    if not _is_reference(name):
+        return tag
+    image = split_image(name)
+    return f"{image.repository}:{(image.tag or '').replace(old, tag) if old else tag}"
+
+
+def _is_reference(name: str) -> bool:
+    # Neither character can stand in a tag.
+    return ":" in name or "/" in name
 
 
 def _with_image(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any], str]]:

@@ -10,7 +10,8 @@ from plate_release.charts.change import changed, proven
 from plate_release.charts.key import ImageKeys, Wanted
 from plate_release.charts.objects import Rendered, objects_of
 from plate_release.charts.render import OpenChart
-from plate_release.charts.workloads import containers, split_image
+from plate_release.charts.search import Affixes
+from plate_release.charts.workloads import containers
 from plate_release.errors import PlanRefused
 from plate_release.model import Ask, Check
 from plate_release.values import Key
@@ -45,8 +46,8 @@ def charts(
 
 def wanted(before: Rendered) -> Wanted:
     found = containers(objects_of([before]))
-    key, image = Key.parse("image.tag"), split_image(found[0].image)
-    keys = ImageKeys("values.yaml", key, False, None, image, found, {key: "1"})
+    key = Key.parse("image.tag")
+    keys = ImageKeys("values.yaml", key, False, dict.fromkeys(found, Affixes()), {key: "1"})
     return Wanted(keys, Ask("shop", "2"))
 
 

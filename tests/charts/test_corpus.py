@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -103,6 +103,19 @@ RELEASED = [
     ),
     Released("digest-wins", also=(("image.digest", ""),), findings=("digest-dropped",)),
     Released("digest-wins", digest=NEW, also=(("image.digest", NEW),), images=(f"{SHOP}@{NEW}",)),
+    Released(
+        "digest-of-one-container",
+        digest=NEW,
+        also=(("image.digest", NEW),),
+        images=(f"{SHOP}:1.5.0@{NEW}", "registry.example.com/plate/migrate:1.5.0"),
+        findings=("several-images",),
+    ),
+    Released(
+        "blank-digest-in-hex",
+        digest=NEW,
+        also=(("image.sha", NEW.removeprefix("sha256:")),),
+        images=(f"{SHOP}:1.5.0@{NEW}",),
+    ),
     Released("pair", digest=NEW, after=f"1.5.0@{NEW}", images=(f"{SHOP}:1.5.0@{NEW}",)),
     Released("tpl-in-values", key="version", line=1),
     Released(
@@ -303,7 +316,7 @@ def planned(
         digest = ask.digest is not None
         sought = Sought("shop", key, values_file)
         keys = image_keys(charts, before, sought, digest_wanted=digest)
-        ask = keys.meant(ask)
+        ask = replace(ask, tag=keys.value(ask.tag))
         edit = splice(tree.read(keys.file), written(keys, ask), file=keys.file)
         files = {tree.real(keys.file): edit.data}
         change = proven(

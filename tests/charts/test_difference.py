@@ -12,10 +12,11 @@ from plate_release.charts.key import ImageKeys, Wanted
 from plate_release.charts.key import written as to_write
 from plate_release.charts.noise import quieted
 from plate_release.charts.proof import prove
+from plate_release.charts.search import Affixes
 from plate_release.charts.secrets import secret_texts
 from plate_release.charts.workloads import split_image
 from plate_release.errors import NoEffect, PlanRefused
-from plate_release.model import Ask, Finding, Image
+from plate_release.model import Ask, Finding
 from plate_release.values import Key
 
 from .conftest import objects_in
@@ -47,8 +48,8 @@ def pod(image: str, /, **annotations: str) -> str:
 def keys_of(before: Objects) -> ImageKeys:
     found = containers(before)
     key = Key.parse("image.tag")
-    image = split_image(found[0].image)
-    return ImageKeys("values.yaml", key, False, None, image, found, {key: image.tag or ""})
+    values = {key: split_image(found[0].image).tag or ""}
+    return ImageKeys("values.yaml", key, False, dict.fromkeys(found, Affixes()), values)
 
 
 def proved(before: Objects, after: Objects, ask: Ask) -> tuple[Finding, ...]:
@@ -624,7 +625,7 @@ def test_another_image_is_no_consequence(was: str, becomes: str) -> None:
         return rendered(pod(f"shop:{tag}"), beside)
 
     before, after = chart("1.4.2-alpine", was), chart("1.5.0-debian", becomes)
-    keys = replace(keys_of(before), containers=keys_of(before).containers[:1])
+    keys = replace(keys_of(before), affixes={keys_of(before).containers[0]: Affixes()})
     wanted = [Wanted(keys, Ask("shop", "1.5.0-debian"))]
     with pytest.raises(PlanRefused, match=r"Pod other: spec\.containers\.0\.image"):
         prove(compare(before, after), before, after, wanted)
@@ -696,7 +697,7 @@ def test_only_an_image_that_stays_is_left_behind(was: str, becomes: str, told: l
         return rendered(pod(one), pod(other).replace("name: shop\n  a", "name: other\n  a"))
 
     before, after = pods("shop:1", was), pods("shop:2", becomes)
-    keys = replace(keys_of(before), containers=keys_of(before).containers[:1])
+    keys = replace(keys_of(before), affixes={keys_of(before).containers[0]: Affixes()})
     found = prove(compare(before, after), before, after, [Wanted(keys, Ask("shop", "2"))])
     assert [one.code for one in found] == told
 
@@ -748,13 +749,15 @@ def test_what_is_written_at_each_key(
     values = {Key.parse("main"): main}
     if digest is not None:
         values[Key.parse("digest")] = digest
+    (container,) = containers(rendered(pod("s:1")))
+    around = Affixes("" if digest is None or ":" in (digest or ":") else "sha256:")
     found = ImageKeys(
         file="values.yaml",
         main=Key.parse("main"),
         whole=whole,
-        digest=Key.parse("digest") if digest is not None else None,
-        image=Image("s"),
-        containers=(),
+        affixes={container: Affixes()},
         values=values,
+        digest=Key.parse("digest") if digest is not None else None,
+        digests={container: around} if digest is not None else {},
     )
     assert {str(key): text for key, text in to_write(found, ask).items()} == written

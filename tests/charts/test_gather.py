@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from plate_release.charts import ChartInputs, chart_inputs
+from plate_release.charts import chart_inputs
 from plate_release.charts.dependencies import Dependency
 from plate_release.charts.environment import substitute
-from plate_release.charts.inputs import UNKNOWN, Capabilities, RemoteChart
+from plate_release.charts.inputs import UNKNOWN, Capabilities, ChartInputs, RemoteChart
 from plate_release.errors import ChartRefused
 
 from .conftest import CORPUS, DirectoryTree, shop
