@@ -6,6 +6,7 @@ Source: argo-cd pkg/apis/application/v1alpha1/types.go.
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -13,6 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
+
+_HOOKS = ("argocd.argoproj.io/hook", "helm.sh/hook")
+_SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
 
 _SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?P<path>(?!//).+)")
 _URL = re.compile(
@@ -201,3 +205,14 @@ def _normal(url: str) -> tuple[str, str, str]:
     if (match := _SCP.fullmatch(text)) and "/" not in match["host"]:
         return match["host"].lower(), "", match["path"].strip("/").lower()
     return "", "", text.removeprefix("file://")
+
+
+def is_created_anew(manifest: Mapping[str, Any]) -> bool:
+    """Whether Argo CD deletes what stands there first, so that fields may change that cannot.
+
+    Hooks are deleted before their creation unless they say otherwise, and so is what has the
+    sync option Force. Replace alone updates what is there. Source: gitops-engine pkg/sync.
+    """
+    annotations = (manifest.get("metadata") or {}).get("annotations") or {}
+    options = str(annotations.get(_SYNC_OPTIONS, "")).replace(" ", "").split(",")
+    return any(hook in annotations for hook in _HOOKS) or "Force=true" in options

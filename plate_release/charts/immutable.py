@@ -6,9 +6,10 @@ Source: kubernetes pkg/apis/{apps,batch,core,rbac,scheduling,storage}/validation
 import re
 from collections.abc import Iterator
 
+from plate_release.application import is_created_anew
 from plate_release.charts.difference import Difference, ObjectDifference
 from plate_release.charts.objects import KubernetesObject
-from plate_release.charts.reading import Path, at, dotted
+from plate_release.charts.reading import Path, dotted
 from plate_release.model import Check, Finding, Level
 
 _BINDING = (("roleRef",),)
@@ -37,7 +38,6 @@ _MAY_CHANGE = {
     ),
     "PersistentVolumeClaim": re.compile(r"spec\.(?:resources\.requests|volumeAttributesClassName)"),
 }
-_REPLACES = ("Replace=true", "Force=true")
 
 
 def immutable(difference: Difference) -> Iterator[Finding]:
@@ -48,7 +48,7 @@ def immutable(difference: Difference) -> Iterator[Finding]:
 
 
 def _fixed(one: ObjectDifference, after: KubernetesObject) -> Iterator[Finding]:
-    if after.hooks or _is_replaced(after):
+    if is_created_anew(after.body):
         return
     free = _MAY_CHANGE.get(after.kind)
     paths = [change.path for change in one.changes]
@@ -60,9 +60,3 @@ def _fixed(one: ObjectDifference, after: KubernetesObject) -> Iterator[Finding]:
             level: Level = "warning" if after.kind == "Job" else "error"
             text = f"{after}: {dotted(field)} changes, which Kubernetes does not allow"
             yield Finding(level, Check.IMMUTABLE_FIELD, f"{text} while the object is there.")
-
-
-def _is_replaced(after: KubernetesObject) -> bool:
-    options = at(after.body, ("metadata", "annotations", "argocd.argoproj.io/sync-options"))
-    given = {word.strip() for word in str(options or "").split(",")}
-    return not given.isdisjoint(_REPLACES)

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
+from plate_release.application import is_created_anew
 from plate_release.cluster import access, backup, discovery, dry_run, kubeconfig, workloads
 from plate_release.cluster.objects import ObjectRef, Resource, segment
 from plate_release.cluster.server import Answer, Server
@@ -136,7 +137,7 @@ class Cluster:
         return self._kinds[ref.group_version].get(ref.kind)
 
     def _try(self, manifest: Mapping[str, Any], ref: ObjectRef, resource: Resource) -> Answer:
-        if not ref.name or dry_run.is_created_anew(manifest):
+        if not ref.name or is_created_anew(manifest):
             body = dry_run.under_a_new_name(manifest)
             return self.server.post(resource.collection(ref), body, **_AS_ARGO_CD)
         return self.server.apply(resource.path(ref), manifest, force="true", **_AS_ARGO_CD)

@@ -7,22 +7,6 @@ from typing import Any
 from plate_release.cluster.objects import ObjectRef
 from plate_release.cluster.server import Answer
 
-_HOOKS = ("argocd.argoproj.io/hook", "helm.sh/hook")
-_SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
-
-
-def is_created_anew(manifest: Mapping[str, Any]) -> bool:
-    """Whether Argo CD deletes what stands there first, so that fields may change that cannot.
-
-    Hooks are deleted before their creation unless they say otherwise, and so is what has the
-    sync option Replace or Force.
-    """
-    annotations = (manifest.get("metadata") or {}).get("annotations") or {}
-    options = str(annotations.get(_SYNC_OPTIONS, "")).replace(" ", "").split(",")
-    return any(hook in annotations for hook in _HOOKS) or bool(
-        {"Replace=true", "Force=true"} & set(options)
-    )
-
 
 def under_a_new_name(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the manifest for a create that can meet no object of its name."""

@@ -76,7 +76,7 @@ def test_a_fixed_field_is_told(
 ) -> None:
     assert found(api, kind, old, new) == [f"{kind} a: {field} changes"]
     # Argo CD makes these anew.
-    replaced = {"annotations": {"argocd.argoproj.io/sync-options": "Prune=false, Replace=true"}}
+    replaced = {"annotations": {"argocd.argoproj.io/sync-options": "Prune=false, Force=true"}}
     assert found(api, kind, old, new | {"metadata": {"name": "a"} | replaced}) == []
     renamed = {"metadata": {"name": "b"}}
     assert found(api, kind, old, new | renamed) == []

@@ -124,7 +124,7 @@ def test_a_namespace_that_nobody_creates_is_one(api: Any, cluster: Cluster) -> N
     [
         {"argocd.argoproj.io/hook": "PreSync"},
         {"helm.sh/hook": "pre-upgrade"},
-        {"argocd.argoproj.io/sync-options": "Prune=false, Replace=true"},
+        {"argocd.argoproj.io/sync-options": "Prune=false, Force=true"},
     ],
 )
 def test_what_argo_cd_creates_anew_may_change_what_is_immutable(
