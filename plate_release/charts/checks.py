@@ -38,32 +38,6 @@ _LABEL = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 
-# Those that Kubernetes itself serves; other groups, such as gateway.networking.k8s.io, are custom.
-_BUILT_IN = {
-    "",
-    "apps",
-    "autoscaling",
-    "batch",
-    "extensions",
-    "policy",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "apiregistration.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "certificates.k8s.io",
-    "coordination.k8s.io",
-    "discovery.k8s.io",
-    "events.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-    "networking.k8s.io",
-    "node.k8s.io",
-    "rbac.authorization.k8s.io",
-    "resource.k8s.io",
-    "scheduling.k8s.io",
-    "storage.k8s.io",
-}
-
 # https://kubernetes.io/docs/reference/using-api/deprecation-guide/, by the version that drops it.
 _REMOVED: dict[str, dict[str, str]] = {
     "1.16": {
@@ -150,8 +124,8 @@ def validate(objects: Objects, kube_version: str) -> tuple[Finding, ...]:
 
 def _refusals(one: KubernetesObject, version: str, schemas: Any) -> Iterator[Finding]:
     """Give what a Kubernetes of a version that has schemas would not take of an object."""
-    if one.group not in _BUILT_IN or not _NAME.fullmatch(one.kind):
-        return  # a custom resource
+    if one.is_custom or not _NAME.fullmatch(one.kind):
+        return
     try:
         schemas.validate(one.body, version)
     except schemas.ValidationError as error:

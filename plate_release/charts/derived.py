@@ -24,7 +24,10 @@ _LENGTHS = {32, 40, 64, 128}  # characters of what is a hash without being named
 _HASHED = re.compile(r"checksum|hash|(?<![a-z])sha(?![a-z])|digest|rollme", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 # What moves to other data where it changes.
-_STORES = {"claimName", "existingClaim", "pvcName", "subPath", "volumeName"}
+_STORES = {
+    *("claimName", "existingClaim", "pvcName", "subPath", "subPathExpr", "volumeName"),
+    *("hostPath", "nfs", "volumeHandle"),
+}
 _VERSIONED = re.compile(r"(?i:version|build|image|release|revision(?!history))|(?<![a-z])tag|Tag")
 _SIGNS = re.compile(r"[-_+]")
 _DIGEST_CUTS = (64, 16, 15, 12, 10, 8, 7)
@@ -36,11 +39,13 @@ _PART = 3  # characters of a part of a tag that stands for itself
 class Shifts:
     """The texts that may stand for each other, the longest first.
 
-    `tags` are whole ones. `said` are for labels and annotations, which may say less: a `1.4`, or a
+    `tags` are whole ones, `alone` those and digests that may be all of a text, where there may be
+    none before or then. `said` are for labels and annotations, which may say less: a `1.4`, or a
     tag of two signs.
     """
 
     tags: frozenset[Shift]
+    alone: frozenset[Shift]
     anywhere: tuple[Shift, ...]
     said: tuple[Shift, ...]
 
@@ -57,8 +62,10 @@ class Shifts:
         whole = {pair for image in images for pair in _whole(*image)} | {*more}
         less = {pair for image in images for pair in _less(*image)}
         tags = {(old.tag, new.tag) for old, new in images if old.tag and new.tag}
+        alone = {(old.tag or "", new.tag) for old, new in images if new.tag}
+        alone |= {(old.digest or "", new.digest or "") for old, new in images}
         plain = (pair for pair in whole if len(pair[0]) >= _PART or pair[0][:1] in {":", "@"})
-        return cls(frozenset(tags), _sorted(plain), _sorted(whole | less))
+        return cls(frozenset(tags), frozenset(alone), _sorted(plain), _sorted(whole | less))
 
 
 def _sorted(pairs: Iterable[Shift]) -> tuple[Shift, ...]:
@@ -156,15 +163,15 @@ _FORMS: tuple[Callable[[str], str], ...] = (
 
 def follows(one: KubernetesObject, change: Change, shifts: Shifts) -> bool:
     """Whether a change of an object is one of the shifts, or one of a hash. Pure."""
-    old, new = change.before, change.after
-    if type(old) is int and type(new) is int:
+    old, new = ("" if side is None else side for side in (change.before, change.after))
+    if {type(old), type(new)} <= {int, float}:
         named = _VERSIONED.search(str(change.path[-1])) is not None
         return named and (str(old), str(new)) in shifts.said
     if not isinstance(old, str) or not isinstance(new, str) or _STORES & {*change.path}:
         return False
     says = bool({"labels", "annotations"} & {*change.path})
-    exact = shifts.said if says else shifts.tags
-    if (old, new) in exact and min(len(old), len(new)) > 1:
+    is_whole = (old, new) in shifts.alone or (says and (old, new) in shifts.said)
+    if is_whole and 1 not in {len(old), len(new)}:
         return True
     return _is_shifted(old, new, shifts, says=says) or _is_checksum(one, change)
 
@@ -189,7 +196,10 @@ def shifted(text: str, old: str, new: str) -> str:
 
 
 def _is_cut(text: str, changed: str, old: str, new: str) -> bool:
-    """Whether a text that was cut ends in a part of `old`, and then in as much of `new`."""
+    """Whether a text ends in `old` and then in `new`, the one or the other cut, or both."""
+    if text.endswith(old):
+        start = len(text) - len(old)
+        return len(changed) - start >= _CUT and shifted(text, old, new).startswith(changed)
     start = text.rfind(old[:_CUT])
     if len(old) < _CUT or start < 0 or not old.startswith(text[start:]):
         return False
@@ -215,7 +225,9 @@ def _is_checksum(one: KubernetesObject, change: Change) -> bool:
     name = at(one.body, (*change.path[:-1], "name")) if change.path[-1] == "value" else None
     named = _HASHED.search(str(name or change.path[-1]))
     sides = [_plain(side) for side in (change.before, change.after)]
-    if any(side.isdigit() and len(side) not in _LENGTHS for side in sides):
+    # A cut one may happen to be all digits.
+    summed = "annotations" in change.path and "checksum" in str(change.path[-1])
+    if not summed and any(side.isdigit() and len(side) not in _LENGTHS for side in sides):
         return False
     return all(map(is_hash, sides)) and (
         named is not None or ("env" not in change.path and {*map(len, sides)} <= _LENGTHS)

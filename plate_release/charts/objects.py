@@ -29,6 +29,31 @@ _DEEPEST = 200
 _SEPARATOR = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
 _SOURCE = re.compile(r"# Source: ([^\n]+)\n")
 _BEFORE = {"PreSync", "pre-install", "pre-upgrade", "crd-install"}
+# Those that Kubernetes itself serves; other groups, such as gateway.networking.k8s.io, are custom.
+_BUILT_IN = {
+    "",
+    "apps",
+    "autoscaling",
+    "batch",
+    "extensions",
+    "policy",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+}
 
 
 class ObjectId(NamedTuple):
@@ -65,6 +90,11 @@ class KubernetesObject:
     def group(self) -> str:
         """Its API group, empty for the core one."""
         return self.api_version.rpartition("/")[0]
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether it is a custom resource."""
+        return self.group not in _BUILT_IN
 
     @property
     def hooks(self) -> frozenset[str]:

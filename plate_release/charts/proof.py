@@ -12,13 +12,14 @@ from plate_release.errors import NoEffect, PlanRefused, some_of
 from plate_release.model import Check, Finding, Image
 
 # What goes with its name: what they hold is not carried over.
-_KEEPERS = {
+_KEEPERS = {  # beside most custom resources
     "CustomResourceDefinition",
     "Namespace",
     "PersistentVolume",
     "PersistentVolumeClaim",
     "StatefulSet",
 }
+_FORGETFUL = {"AnalysisRun", "PipelineRun", "Rollout", "TaskRun", "Workflow"}
 _PULLED = ["Always", "IfNotPresent"]
 _SHOWN = 10
 
@@ -33,12 +34,17 @@ def unexplained(difference: Difference, wanted: Sequence[Wanted]) -> Iterator[st
     for one in difference.objects:
         if one.before is None or one.after is None:
             yield from one.told()
-        elif one.after.kind in _KEEPERS and one.before.name != one.after.name:
+        elif _keeps(one.after) and one.before.name != one.after.name:
             yield f"{one.before}: {one.after} would take its place, without what it holds"
         else:
             for change in one.changes:
                 if not _is_explained(one.after, change, shifts, wanted):
                     yield f"{one}: {change}"
+
+
+def _keeps(one: KubernetesObject) -> bool:
+    """Whether what an object holds may go with its name, as a database of an operator's does."""
+    return one.kind in _KEEPERS or (one.is_custom and one.kind not in _FORGETFUL)
 
 
 def _is_explained(

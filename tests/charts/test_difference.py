@@ -397,6 +397,8 @@ FOLLOWS = [
     ({"checksum/config": "0123abcd"}, {"checksum/config": "4567cdef"}),
     ({"config-sha": "0123ab"}, {"config-sha": "4567cd"}),
     ({"rollme": "0123abcd"}, {"rollme": "4567cdef"}),
+    ({"checksum/cut": "39c95cc1"}, {"checksum/cut": "62739321"}),
+    ({"checksum/adler": "219939396"}, {"checksum/adler": "220004931"}),
     ({"checksum/all": "MDEyM2FiY2Q="}, {"checksum/all": "NDU2N2NkZWY="}),
     ({"digits": "142"}, {"digits": "150"}),
     ({"minor": "1.4"}, {"minor": "1.5"}),
@@ -454,6 +456,8 @@ LONG_NEW = LONG.replace("1.4.2", "1.5.0")
         ("v2026.11.24.1", "v2026.11.25.3", "shop-v2026-11-24", "shop-v2026-11-25"),
         ("26.0", "26.1", "26.0.0", "26.1.0"),
         ("release-41", "release-42", "41", "42"),
+        ("1.4.2", "1.5.0-checkout-redesign", "shop-1.4.2", "shop-1.5.0-checkout"),
+        ("1.4.2", "1.5.0-checkout-redesign", "1.4.2", "1.5.0-c"),
         ("master-0a1b2c3", "hotfix-login-9f8e7d6", "0a1b2c3", "9f8e7d6"),
         ("v1.4.2", "v1.5.0", "V1.4.2", "V1.5.0"),
     ],
@@ -497,6 +501,12 @@ spec: {template: {spec: {containers: [{name: shop, image: 'shop:%s', %s}]}}}
         (("70", "80"), "targetPercentage: 70", "targetPercentage: 80", False),
         (("staging-0a1", "prod-0a2"), "args: [--db=staging]", "args: [--db=prod]", False),
         (("1.4.2", "1.5.0"), "subPath: data-1.4.2", "subPath: data-1.5.0", False),
+        (("1.4.2", "1.5.0"), "subPathExpr: data-1.4.2", "subPathExpr: data-1.5.0", False),
+        (("1.4.2", "1.5.0"), "hostPath: {path: /1.4.2}", "hostPath: {path: /1.5.0}", False),
+        (("1.4.2", "1.5.0-rc.1"), "args: [x21.4.2]", "args: [x21.5.0-rc]", False),
+        (("16.2", "16.4"), "version: 16.2", "version: 16.4", True),
+        (("16", "16.4"), "version: 16", "version: 16.4", True),
+        (("16.2", "16.4"), "ratio: 16.2", "ratio: 16.4", False),
         (("v1.4.2", "v1.5.0"), "args: [web-1-4-2]", "args: [web-1-5-0]", True),
         (("1.4.2-RC1", "1.4.2-RC2"), "args: [1.4.2-rc1]", "args: [1.4.2-rc2]", True),
         (("1.4.2", "1.5.0"), "imagePullPolicy: {a: Always}", "imagePullPolicy: [a]", False),
@@ -543,6 +553,7 @@ def test_a_field_beside_the_image(
     [
         ("PersistentVolumeClaim", "data-%s", "shop"),
         ("StatefulSet", "db-%s", "shop"),
+        ("Cluster", "db-%s", "shop"),
         ("ConfigMap", "shop", "shop-%s"),
     ],
 )
@@ -550,11 +561,45 @@ def test_what_holds_something_is_not_renamed_with_the_tag(
     kind: str, name: str, namespace: str
 ) -> None:
     def chart(tag: str) -> Objects:
-        text = f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\n"
+        api = "postgresql.cnpg.io/v1" if kind == "Cluster" else "v1"
+        text = (
+            f"apiVersion: {api}\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\n"
+        )
         return rendered(pod(f"s:{tag}"), text.replace("%s", tag))
 
     with pytest.raises(PlanRefused, match="would change more than the image"):
         proved(chart("111"), chart("222"), Ask("s", "222"))
+
+
+BLANK = FIELD.replace("shop:%s", "shop:1.4.2") % "env: [{name: TAG, value: %s}]"
+
+
+@pytest.mark.parametrize(("becomes", "asked"), [("1.5.0", True), ("1.5.1", False)])
+def test_what_says_an_empty_tag_says_the_new_one(becomes: str, *, asked: bool) -> None:
+    before = rendered(BLANK % "''")
+    after = rendered(BLANK.replace("1.4.2", "1.5.0") % becomes)
+    keys = replace(keys_of(before), values={Key.parse("image.tag"): ""})
+    wanted = [Wanted(keys, Ask("shop", "1.5.0"))]
+    if asked:
+        assert prove(compare(before, after), before, after, wanted) == ()
+        return
+    with pytest.raises(PlanRefused, match=r"env\.0\.value"):
+        prove(compare(before, after), before, after, wanted)
+
+
+PARTS = """\
+apiVersion: apps.example.com/v1
+kind: Shop
+metadata: {name: shop}
+spec: {image: {repository: shop, tag: %s, digest: "%s"}}
+"""
+
+
+@pytest.mark.parametrize(("was", "becomes"), [(OLD, ""), ("", NEW), (OLD, NEW)])
+def test_a_digest_beside_the_tag_comes_and_goes(was: str, becomes: str) -> None:
+    before, after = rendered(PARTS % ("1.4.2", was)), rendered(PARTS % ("1.5.0", becomes))
+    found = proved(before, after, Ask("shop", "1.5.0", becomes or None))
+    assert [one.code for one in found] == ([] if becomes else ["digest-dropped"])
 
 
 A_SHA, B_SHA = "1a2b3c4d5e6f" * 5 + "1a2b", "9f8e7d6c5b4a" * 5 + "9f8e"
