@@ -18,7 +18,7 @@ from typing import Any
 
 from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path, at, dotted, maps
-from plate_release.charts.secrets import is_secret
+from plate_release.charts.secrets import hides, is_secret, tells
 from plate_release.charts.workloads import TESTS, containers, split_image
 from plate_release.model import Check, Finding
 
@@ -131,7 +131,8 @@ def _refusals(one: KubernetesObject, version: str, schemas: Any) -> Iterator[Fin
     except schemas.ValidationError as error:
         where = dotted(error.path)
         # What a schema says of a value quotes it.
-        why = f"{where} is not as it must be" if is_secret(one) else f"{where}: {error.message}"
+        hidden = is_secret(one) or hides(one, tuple(error.path))
+        why = f"{where} is not as it must be" if hidden else f"{where}: {error.message}"
     except schemas.SchemaNotFoundError:
         if any(f.code == Check.REMOVED_API for f in _api(one, version)):
             return
@@ -198,7 +199,8 @@ def _metadata(one: KubernetesObject) -> Iterator[Finding]:
             for key, value in found.items() if isinstance(found, dict) else ():
                 fits = field == "annotations" or _LABEL.fullmatch(str(value))
                 if value is not None and not (isinstance(value, str) and fits):
-                    text = f"{one}: the {field[:-1]} {key} cannot be {value!r} ({one.template})."
+                    shown = "what it is" if tells(found, (key,)) else repr(value)
+                    text = f"{one}: the {field[:-1]} {key} cannot be {shown} ({one.template})."
                     yield Finding("error", code, text)
             if not isinstance(found, dict | None):
                 text = f"{one}: {field} are a map, not {found!r} ({one.template})."

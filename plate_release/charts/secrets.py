@@ -23,7 +23,7 @@ _VALUES = {"data", "stringdata", "encrypteddata"}
 _TELLING = re.compile(
     r"(?i:passw|passphrase|pwd|secret|token|credential|dsn|connection[-_]?string"
     r"|(?:api|access|private|encryption|signing|master|licen[cs]e|ssh|storage|account)[-_]?key"
-    r"|(?:^|[-_])pass$|^pgpass$|jwt$)|_KEY$|_PAT$"
+    r"|webhook[-_]?url|(?:^|[-_]|require|pg)pass$|jwt$)|_KEY$|_PAT$"
 )
 _SAID = re.compile(
     # An option, a key of a text, the login in an address, a header.
@@ -31,7 +31,11 @@ _SAID = re.compile(
     r"(?<!name)(?<!ref)(?<!path)(?<!file)[= ]"
     r"|(?<![\w.-])[\w.-]{0,60}?(?:passw|pwd|secret|token|api_?key)[\w.-]{0,60}?"
     r"(?<!name)(?<!ref)(?<!path)(?<!file)[\"']?\s{0,8}[:=]\s{0,8}[\"']?"
-    r"|://[^/\s:@]{0,256}:|\bbearer\s{1,8})([^\s@\"',;&]+)"
+    r"|://[^/\s:@]{0,256}:|\bbearer\s{1,8}|\bauthorization[\"']?\s{0,8}[:=]\s{0,8}[\"']?(?:\w+\s{1,8})?"
+    r"|hooks\.slack\.com/services/"
+    # What shows by itself what it is: tokens of GitHub, GitLab, Slack, AWS, and JSON web tokens.
+    r"|(?<![\w-])(?=gh[opsru]_\w{20}|github_pat_\w|glpat-[\w-]{20}|xox[a-z]-\w|(?-i:AKIA)\w{16}"
+    r"|(?-i:eyJ)[\w-]{8,}\.[\w-]+\.))([^\s@\"',;&]+)"
 )
 _HOLDERS = {"secrets", "passwords", "tokens", "credentials"}
 _NAMES_ONE = re.compile(
@@ -60,7 +64,12 @@ def hides(one: KubernetesObject, path: Path) -> bool:
     if is_secret(one):
         return path[:1] not in _OPEN or _LAST_APPLIED in path
     makes = "secret" in one.kind.lower() and any(str(part).lower() in _VALUES for part in path)
-    return makes or (isinstance(at(one.body, path), str) and _tells(one.body, path))
+    return makes or (_may_be_secret(at(one.body, path)) and tells(one.body, path))
+
+
+def _may_be_secret(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, str) or (number and len(str(value)) >= _SHORTEST)
 
 
 def decoded(one: KubernetesObject) -> dict[str, Any]:
@@ -141,7 +150,7 @@ def fingerprint(value: str, salt: str) -> str:
 
 def without_secrets(text: str, inputs: ChartInputs) -> str:
     """Return a message without the values of a chart whose keys say that they are secret."""
-    found = {one.value for one in inputs.parameters if _tells({}, (one.name.split(".")[-1],))}
+    found = {one.value for one in inputs.parameters if tells({}, (one.name.split(".")[-1],))}
     for layer in inputs.layers:
         with suppress(yaml.YAMLError):
             found |= secret_texts(load(layer.data))
@@ -158,7 +167,7 @@ def secret_texts(values: Any) -> frozenset[str]:
     lines = {
         line
         for path, value in leaves(values)
-        if isinstance(value, str | int) and not isinstance(value, bool) and _tells(values, path)
+        if isinstance(value, str | int) and not isinstance(value, bool) and tells(values, path)
         for line in str(value).splitlines()
         if len(line) >= _SHORTEST and line not in _NO_SECRETS
     }
@@ -177,11 +186,21 @@ def _json(text: str) -> str:
 _FORMS: tuple[Callable[[str], str], ...] = (str, quote, quote_plus, _json, in_base64)
 
 
-def _tells(body: Any, path: Path) -> bool:
-    """Whether a key says that its value is secret; for `{name: DB_PASSWORD, value: x}` the name."""
+def tells(body: Any, path: Path) -> bool:
+    """Whether what names a value says that it is secret."""
     if not path:
         return False
-    named = at(body, (*path[:-1], "name")) if path[-1] == "value" else None
-    own = str(named or path[-1])
+    own = _called(body, path)
     held = any(str(part).lower() in _HOLDERS for part in path[:-1])
     return (held or _TELLING.search(own) is not None) and not _NAMES_ONE.search(own)
+
+
+def _called(body: Any, path: Path) -> str:
+    """Return the word that names a value: its key, its `name`, or the option in the item before."""
+    *above, last = path
+    if last == "value":
+        return str(at(body, (*above, "name")) or (*above, last)[-2:][0])
+    option = at(body, (*above, last - 1)) if isinstance(last, int) and last else None
+    if isinstance(option, str) and option.startswith("-") and "=" not in option:
+        return option
+    return str(last)

@@ -162,6 +162,7 @@ def test_odd_shapes_are_left_to_the_schema(pod: str) -> None:
         ("labels: [a]", "labels are a map, not ['a']"),
         ("labels: {a: true}", "the label a cannot be True"),
         ("annotations: {a: 1}", "the annotation a cannot be 1"),
+        ("annotations: {vault-token: 918273645}", "vault-token cannot be what it is"),
         ("annotations: {a: 'any text, however: odd'}", None),
         ("annotations: {a: null}", None),
         ("annotations: null", None),

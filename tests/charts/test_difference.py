@@ -201,11 +201,37 @@ def test_secrets_within_secrets_are_hidden_whole_and_alike_each_time() -> None:
         "{name: A, value: 'Server=db;Password=hunter2-x;'}",
         "{name: A, value: 'https://db/?token=hunter2-x'}",
         "{name: PGPASS, value: hunter2-x}",
+        "{name: SLACK_WEBHOOK_URL, value: hunter2-x}",
+        "{name: A, value: 'https://hooks.slack.com/services/T0/hunter2-x'}",
+        "{name: A, value: 'https://ghp_hunter2hunter2hunter2@github.com/o/r.git'}",
+        "{name: A, value: 'Authorization: Basic hunter2-x'}",
     ],
 )
 def test_what_is_called_a_secret_is_hidden(env: str) -> None:
     old, new = (rendered(FIELD % (tag, f"env: [{env}]")) for tag in "12")
     assert "hunter2" not in compare(old, new).text
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("args: ['--requirepass', hunter2-x]", False),
+        ("args: ['--token', hunter2-x]", False),
+        ("args: ['--token-file', hunter2-x]", True),
+        ("args: ['--password=', hunter2-x]", True),
+        ("env: {DB_PASSWORD: {value: hunter2-x}}", False),
+        ("env: [{name: PASSWORD, value: 918273645}]", False),
+        ("env: [{name: passwordMinLength, value: 8}]", True),
+        ("env: [{name: SIZE, value: 918273645}]", True),
+    ],
+)
+def test_what_stands_beside_or_above_a_value_says_that_it_is_secret(
+    field: str, *, shown: bool
+) -> None:
+    old, new = (rendered(FIELD % (tag, field)) for tag in "12")
+    text = compare(old, new).text
+    assert any(value in text for value in ("hunter2-x", "918273645", "value: 8\n")) is shown
+    assert ("(secret, unchanged)" in text) is not shown
 
 
 @pytest.mark.parametrize(
@@ -219,6 +245,7 @@ def test_what_is_called_a_secret_is_hidden(env: str) -> None:
         "{name: SORT_KEY, value: shown}",
         "{name: A, value: --secret-name=shown}",
         "{name: topologyKey, value: shown}",
+        "{name: A, value: 'https://git-user-shown@git.example.com'}",
     ],
 )
 def test_what_only_names_a_secret_is_shown(env: str) -> None:
@@ -230,6 +257,7 @@ def test_what_values_call_a_secret_is_known_in_every_form() -> None:
     values = {
         "db": {"password": "p@ss/w rd"},
         "pin": {"password": 123456},
+        "map": {"DB_PASSWORD": {"value": "a-b-c"}},
         "auto": {"token": "false"},
     }
     assert secret_texts(values) == {
@@ -239,6 +267,8 @@ def test_what_values_call_a_secret_is_known_in_every_form() -> None:
         "cEBzcy93IHJk",
         "123456",
         "MTIzNDU2",
+        "a-b-c",
+        "YS1iLWM=",
     }
 
 
