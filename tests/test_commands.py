@@ -289,3 +289,22 @@ def test_a_question_without_standard_input_is_refused(monkeypatch: pytest.Monkey
     desk = SimpleNamespace(config=Config(confirm=True), options=options, world=world)
     with pytest.raises(PreflightRefused, match="there is no terminal"):
         gates.confirm(cast("Desk", desk), Plan(()))
+
+
+def test_the_report_goes_to_standard_output_though_a_terminal_shows_progress(
+    tmp_path: Path,
+) -> None:
+    ours, theirs = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "plate_release", "--repo", "/nonexistent", "-ojson", "status"],
+        env=os.environ | {"TERM": "xterm"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        check=False,
+    )
+    os.close(theirs)
+    said = os.read(ours, 64 * 1024).decode()
+    os.close(ours)
+    assert json.loads(done.stdout)["exit_code"] == done.returncode
+    assert "/nonexistent" in said

@@ -39,7 +39,13 @@ class Progress:
         self._says: dict[str, str] = {}
         # Only a real terminal has lines that can be written again.
         self._live_on = self._console.is_terminal and not self._console.is_dumb_terminal
-        self._live = Live(console=self._console, transient=True, auto_refresh=False)
+        self._live = Live(
+            console=self._console,
+            transient=True,
+            auto_refresh=False,
+            redirect_stdout=False,  # the report goes there, whatever this stream is
+            redirect_stderr=False,
+        )
 
     def __enter__(self) -> Self:
         if self._live_on:
