@@ -53,4 +53,4 @@ def rewrite(team: Team, change: "dict[str, Any]", commit: str | None = None) -> 
 
 def pass_time(team: Team, commit: str | None = None) -> None:
     """Let the time of every watcher be over, or of that of one commit."""
-    rewrite(team, {"deadline": "2026-01-01T00:00:00Z"}, commit)
+    rewrite(team, {"deadline": "2000-01-01T00:00:00Z"}, commit)

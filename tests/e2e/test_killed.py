@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import pytest
+
 from tests.e2e.aftermath import abandoned, pass_time, states
 from tests.e2e.conftest import SHORT, Found, Team
 from tests.e2e.door import Door
@@ -95,6 +97,7 @@ def everywhere(known: Iterable[Place], case: Callable[[Place], None]) -> None:
     assert not failures, "\n".join(failures)
 
 
+@pytest.mark.timeout(900)
 def test_a_run_killed_before_the_push_leaves_nothing(team: Team) -> None:
     refs = team.refs()
 
@@ -113,6 +116,7 @@ def test_a_run_killed_before_the_push_leaves_nothing(team: Team) -> None:
     assert (ended.status, states(team)) == (0, ["unwatched"]), ended.stderr
 
 
+@pytest.mark.timeout(900)
 def test_a_good_release_that_was_killed_anywhere_is_kept(founded: Found) -> None:
     def case(place: Place) -> None:
         team = founded()
@@ -131,6 +135,7 @@ def test_a_good_release_that_was_killed_anywhere_is_kept(founded: Found) -> None
     everywhere(GOOD, case)
 
 
+@pytest.mark.timeout(900)
 def test_a_bad_release_that_was_killed_anywhere_is_taken_back_once(
     founded: Found,
 ) -> None:

@@ -42,7 +42,7 @@ def test_a_settler_that_is_overtaken_at_its_push_verifies_what_the_other_did(
 
 def test_a_release_whose_revert_is_watched_is_not_left(founded: Found) -> None:
     team = founded()
-    process = team.start("deploy", f"{team.service}=1.5.0-bad", "--yes", "--soak=10s")
+    process = team.start("deploy", f"{team.service}=1.5.0-bad", "--yes", "--soak=30s")
     heard(process, "revert commit")
     revert, bad, _ = team.heads()
     pass_time(team, bad)
@@ -73,7 +73,9 @@ def test_a_release_within_its_time_refuses_another_of_its_service_alone(pair: Te
 def test_nothing_is_settled_before_its_time(team: Team) -> None:
     left(team, "1.5.0-bad", over=False)
     refs = team.refs()
-    assert team.run("settle").report == {"settled": []}
+    ended = team.run("settle")
+    assert ended.report == {"settled": []}
+    assert f"UTC: {team.service} 1.4.2 -> 1.5.0-bad" in ended.stderr
     assert team.refs() == refs
 
 

@@ -19,6 +19,8 @@ from plate_release.sandbox.git import GitServer
 
 AUTHOR = Author("Ada Ops", "ada@example.com")
 QUICK = Patience(stall=2, answer=1)
+# For what recovers, however slow the machine is.
+PATIENT = Patience(stall=5, answer=30)
 
 
 class RealClock:
@@ -150,4 +152,10 @@ def opened(origin: Origin) -> Open:
 @pytest.fixture
 def repository(opened: Open) -> Iterator[Repository]:
     with opened() as made:
+        yield made
+
+
+@pytest.fixture
+def patient(opened: Open) -> Iterator[Repository]:
+    with opened(patience=PATIENT) as made:
         yield made

@@ -47,10 +47,10 @@ def test_an_answer_that_is_no_repository(
 
 @pytest.mark.parametrize("fault", [Cut(30), Cut(700), Silence(), Answer(503)])
 def test_a_fault_that_passes_is_waited_out(
-    repository: Repository, origin: Origin, fault: Cut | Silence | Answer
+    patient: Repository, origin: Origin, fault: Cut | Silence | Answer
 ) -> None:
     origin.server.inject(fault, matching="git-upload-pack", method="POST", times=1)
-    tree = repository.head()
+    tree = patient.head()
     origin.server.inject(fault, matching="git-upload-pack", method="POST", times=1)
     assert tree.read("README.md") == b"hello\n"
 

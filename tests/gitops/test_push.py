@@ -96,7 +96,7 @@ def test_a_push_whose_answer_is_lost_has_landed_once(
 
 
 def test_a_lost_answer_with_others_on_top_is_found_below_them(
-    repository: Repository, origin: Origin
+    patient: Repository, origin: Origin
 ) -> None:
     def others() -> None:
         origin.git("pull", "--quiet", "--rebase", "origin", "main")
@@ -104,10 +104,10 @@ def test_a_lost_answer_with_others_on_top_is_found_below_them(
 
     origin.server.inject(Silence(), matching="git-receive-pack", method="POST", times=2)
     origin.server.inject(Meanwhile(others), matching="git-upload-pack", method="GET")
-    head = repository.head()
-    make = edit(repository)
+    head = patient.head()
+    make = edit(patient)
     commit = compare_and_swap(
-        repository, make, seconds=20, clock=CLOCK, rng=random.Random(1), head=head
+        patient, make, seconds=60, clock=CLOCK, rng=random.Random(1), head=head
     )
     assert subjects(origin)[:3].count("Ours") == 1
     assert commit in origin.at("rev-list", "main").split()
@@ -115,11 +115,11 @@ def test_a_lost_answer_with_others_on_top_is_found_below_them(
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_server_that_recovers_is_asked_again(
-    repository: Repository, origin: Origin, status: int
+    patient: Repository, origin: Origin, status: int
 ) -> None:
     origin.server.inject(Answer(status), matching="git-receive-pack", times=2)
     origin.server.inject(Answer(status), matching="git-upload-pack", times=2)
-    assert push(repository, edit(repository))
+    assert push(patient, edit(patient))
     assert subjects(origin).count("Ours") == 1
 
 

@@ -390,7 +390,7 @@ def leaves(tree: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | i
     return [path]
 
 
-@settings(max_examples=60, deadline=None)  # drawing trees is slow; the fuzzer goes far
+@settings(max_examples=60)  # drawing trees is slow; the fuzzer goes far
 @given(st.data(), trees, st.sampled_from(["'", '"', None]), st.booleans())
 def test_the_new_tree_is_the_old_one_but_for_the_one_value(
     data: st.DataObject, tree: object, style: str | None, flow: bool

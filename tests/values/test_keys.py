@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plate_release.errors import UsageError
@@ -63,7 +63,6 @@ names = st.text(min_size=1)
 steps = st.one_of(names, st.integers(0, 999), st.builds(Match, names, names))
 
 
-@settings(deadline=None)
 @given(st.lists(steps, min_size=1).map(tuple), st.none() | st.integers(0, 9))
 def test_every_key_round_trips(path: tuple[str | int | Match, ...], number: int | None) -> None:
     assert Key.parse(str(Key(path, number))) == Key(path, number)
