@@ -45,7 +45,7 @@ Grace = Annotated[str | None, typer.Option(help="How long a pod may fail, such a
 OnFailure = Annotated[Policy | None, typer.Option(help="What to do with a failed commit.")]
 OnUnknown = Annotated[Policy | None, typer.Option(help="What to do if nobody answers.")]
 OnCancel = Annotated[Policy | None, typer.Option(help="What to do if interrupted.")]
-Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the commit and the ledger.")]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the commit.")]
 Record = Annotated[str | None, typer.Option(metavar="FILE", help="Write what the watch saw.")]
 DryRun = Annotated[
     bool | None, typer.Option("--dry-run/--no-dry-run", help="Stop before the commit [DRY_RUN].")

@@ -185,7 +185,8 @@ class _Writer:
         )
         text = message.text(skip_ci=desk.config.release.skip_ci)
         sha = repository.commit(head, part.files(head), text, desk.author)
-        entry = first_entry(desk, self.id, part.services, self.why.reverts.get(repository))
+        reverts = self.why.reverts.get(repository)
+        entry = first_entry(desk, self.id, part.services, reverts, rollback=self.why.rollback)
         note = desk.ledger(repository).record(sha, entry)
         return Proposal(sha, (repository.branch_update(head, sha), note))
 
@@ -204,7 +205,12 @@ def held(service: ServicePlan, head: RepositoryTree) -> list[tuple[Edit, str | N
 
 
 def first_entry(
-    desk: Desk, identity: str, services: Sequence[ServicePlan], reverts: str | None
+    desk: Desk,
+    identity: str,
+    services: Sequence[ServicePlan],
+    reverts: str | None,
+    *,
+    rollback: bool,
 ) -> Entry:
     """Return what the ledger says of a release commit when it is pushed."""
     now, waits = desk.world.clock.wall(), desk.options.wait
@@ -220,6 +226,7 @@ def first_entry(
         run=desk.request.run,
         tool=f"plate-release {__version__}",
         reverts=reverts,
+        rollback=rollback,
     )
 
 

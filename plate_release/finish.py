@@ -108,7 +108,9 @@ def _settled(
     outcome: Outcome,
     current: Entry | None,
 ) -> Entry:
-    entry = current or first_entry(desk, release.id, made.services, made.reverts)
+    entry = current or first_entry(
+        desk, release.id, made.services, made.reverts, rollback=release.rollback
+    )
     services = []
     for service in made.services:
         verdict = verdicts.get(service.target.service)

@@ -40,7 +40,10 @@ class ServiceEntry(_Kept):
 
 
 class Entry(_Kept):
-    """One release commit's state; `by` is a person, `run` an address, `tool` a version."""
+    """One release commit's state; `by` is a person, `run` an address, `tool` a version.
+
+    `reverts` is the commit that it takes back; a `rollback` goes back, by itself or as asked.
+    """
 
     schema_: Literal["plate-release/ledger/v1"] = Field(default=SCHEMA, alias="schema")
     id: str
@@ -54,6 +57,7 @@ class Entry(_Kept):
     run: str = ""
     tool: str = ""
     reverts: str | None = None
+    rollback: bool = False
 
     @property
     def settled(self) -> bool:

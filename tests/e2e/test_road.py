@@ -156,6 +156,9 @@ def test_a_rollback_goes_back_to_the_last_good_tag(team: Team) -> None:
     assert team.tag() == "1.4.2"
     subject = team.at("log", "-1", "--format=%s", "main").strip()
     assert subject == f"rollback(prod): {team.service} 1.5.0 -> 1.4.2"
+    again = team.run("rollback", team.service, "--yes")
+    assert (again.status, again.report["outcome"]) == (0, "unchanged"), again.stderr
+    assert team.tag() == "1.4.2"
 
 
 def test_an_interrupted_run_takes_its_commit_back(team: Team) -> None:
