@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 from plate_release.charts.difference import QUIET, Difference, Noise, compare
 from plate_release.charts.key import Wanted
@@ -10,7 +9,7 @@ from plate_release.charts.objects import ObjectId, Objects, Rendered, objects_of
 from plate_release.charts.proof import prove, unexplained
 from plate_release.charts.reading import dotted
 from plate_release.charts.render import OpenChart
-from plate_release.charts.secrets import secret_texts
+from plate_release.charts.secrets import held_texts, secret_texts
 from plate_release.charts.workloads import TESTS, containers
 from plate_release.model import Check, Finding
 
@@ -77,13 +76,7 @@ def _compared(
     minute may turn between the first two, and then stand still while we listen.
     """
     old, new = objects_of(before), objects_of(after)
-    # What an image is called is none, whatever its key says.
-    images = {container.image for container in containers((*old, *new))}
-    secrets = {
-        text
-        for text in chain(*(secret_texts(one.values) for one in (*before, *after)))
-        if not any(text in image for image in images)
-    }
+    secrets = _secrets((*before, *after), (*old, *new))
     difference, noise = compare(old, new, secrets=secrets), QUIET
     heard: list[tuple[Objects, Objects]] = []
     while len(heard) < _ATTEMPTS and any(unexplained(difference, wanted)):
@@ -94,6 +87,17 @@ def _compared(
             noise = noise.listened((old, once), (new, new_once))
         difference = compare(old, new, noise, secrets)
     return _Compared(old, new, difference, noise)
+
+
+def _secrets(rendered: Iterable[Rendered], objects: Objects) -> frozenset[str]:
+    """Return the texts to show nowhere; what an image or an object is called is none."""
+    called = {container.image for container in containers(objects)}
+    called |= {name for one in objects for name in (one.name, one.namespace)}
+    texts = {text for one in rendered for text in secret_texts(one.values)}
+    # What is rendered alike is one body.
+    unique = {id(one.body): one for one in objects}
+    texts |= {text for one in unique.values() for text in held_texts(one)}
+    return frozenset(text for text in texts if not any(text in name for name in called))
 
 
 def _rendered(
@@ -112,5 +116,6 @@ def _unstable(noise: Noise, objects: Objects) -> Iterator[Finding]:
             keys.setdefault(one, []).append(dotted(path))
     for identity, paths in keys.items():
         name = f"{identity.kind} {identity.name}"
-        text = f"{name}: {', '.join(paths)} differs each time that it is rendered."
+        differ = "differs" if len(paths) == 1 else "differ"
+        text = f"{name}: {', '.join(paths)} {differ} each time that it is rendered."
         yield Finding("warning", Check.UNSTABLE_RENDERING, text)

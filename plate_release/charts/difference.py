@@ -60,7 +60,10 @@ class Change:
         where = dotted(self.path)
         if self.secret:
             return f"{where}: a secret value changes"
-        return f"{where}: {' -> '.join(_shortened(self.before, self.after))}"
+        text = f"{where}: {' -> '.join(_shortened(self.before, self.after))}"
+        kinds = {type(self.before), type(self.after)}
+        is_read = str in kinds and not kinds.isdisjoint({int, float, bool})
+        return f"{text} (one is no text to YAML: quote it in the template)" if is_read else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,9 @@ _TELLING = re.compile(
 )
 _SAID = re.compile(
     # An option, a key of a text, the login in an address, a header.
-    r"(?i)((?<![\w-])--?[\w-]{0,60}?(?:passw|secret|token)[\w-]{0,60}"
+    r"(?i)((?<![\w-])--?[\w-]{0,60}?(?:passw|secret|token|api[-_]?key)[\w-]{0,60}"
     r"(?<!name)(?<!ref)(?<!path)(?<!file)[= ]"
-    r"|(?<![\w.-])[\w.-]{0,60}?(?:passw|pwd|secret|token|api_?key)[\w.-]{0,60}?"
+    r"|(?<![\w.-])[\w.-]{0,60}?(?:passw|pwd|secret|token|api[-_]?key)[\w.-]{0,60}?"
     r"(?<!name)(?<!ref)(?<!path)(?<!file)[\"']?\s{0,8}[:=]\s{0,8}[\"']?"
     r"|://[^/\s:@]{0,256}:|\bbearer\s{1,8}|\bauthorization[\"']?\s{0,8}[:=]\s{0,8}[\"']?(?:\w+\s{1,8})?"
     r"|hooks\.slack\.com/services/"
@@ -37,6 +37,7 @@ _SAID = re.compile(
     r"|(?<![\w-])(?=gh[opsru]_\w{20}|github_pat_\w|glpat-[\w-]{20}|xox[a-z]-\w|(?-i:AKIA)\w{16}"
     r"|(?-i:eyJ)[\w-]{8,}\.[\w-]+\.))([^\s@\"',;&]+)"
 )
+_PRIVATE_KEY = re.compile(r"(?<=PRIVATE KEY-----)[^-]+")
 _HOLDERS = {"secrets", "passwords", "tokens", "credentials"}
 _NAMES_ONE = re.compile(
     r"(?:name|ref|path|file|ttl|expiry|lifetime|tokenizer\w*|max_?tokens|^existing\w*"
@@ -45,6 +46,7 @@ _NAMES_ONE = re.compile(
 )
 _NO_SECRETS = {"false", "False"}
 _SHORTEST = 5  # characters of a secret: what is shorter stands in too many words
+_LEAST_HELD = 8  # of what a Secret holds: hosts and names of databases stand there too
 _UNCHANGED = "(secret, unchanged)"
 _ROUNDS = 20_000  # so that a list of likely values cannot be tried fast
 
@@ -122,8 +124,8 @@ def _without(text: str, secrets: Collection[str], salt: str) -> str:
         return fingerprint(match[0], salt)
 
     if secrets:
-        longest_first = sorted(secrets, key=lambda secret: (-len(secret), secret))
-        text = re.sub("|".join(map(re.escape, longest_first)), hidden, text)
+        text = _any_of(frozenset(secrets)).sub(hidden, text)
+    text = _PRIVATE_KEY.sub(hidden, text)
     return _SAID.sub(
         lambda match: (
             match[0]
@@ -134,10 +136,18 @@ def _without(text: str, secrets: Collection[str], salt: str) -> str:
     )
 
 
+@lru_cache(maxsize=16)
+def _any_of(secrets: frozenset[str]) -> re.Pattern[str]:
+    longest_first = sorted(secrets, key=lambda secret: (-len(secret), secret))
+    return re.compile("|".join(map(re.escape, longest_first)))
+
+
 def holds_any(value: Any, secrets: Iterable[str]) -> bool:
     """Whether any of the secrets stands in a text, or what the text itself calls one."""
     return isinstance(value, str) and (
-        any(secret in value for secret in secrets) or _SAID.search(value) is not None
+        any(secret in value for secret in secrets)
+        or _SAID.search(value) is not None
+        or _PRIVATE_KEY.search(value) is not None
     )
 
 
@@ -172,6 +182,18 @@ def secret_texts(values: Any) -> frozenset[str]:
         if len(line) >= _SHORTEST and line not in _NO_SECRETS
     }
     return frozenset(form(line) for line in lines for form in _FORMS)
+
+
+def held_texts(one: KubernetesObject) -> frozenset[str]:
+    """Return what must not be shown elsewhere either of what an object hides, in those forms."""
+    least = _LEAST_HELD if is_secret(one) else _SHORTEST
+    texts = {
+        value
+        for path, value in leaves(decoded(one))
+        if isinstance(value, str) and "\n" not in value.strip() and hides(one, path)
+    }
+    long = {text.strip() for text in texts if len(text.strip()) >= least}
+    return frozenset(form(text) for text in long - _NO_SECRETS for form in _FORMS)
 
 
 def in_base64(text: str) -> str:

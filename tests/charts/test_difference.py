@@ -13,7 +13,7 @@ from plate_release.charts.key import written as to_write
 from plate_release.charts.noise import quieted
 from plate_release.charts.proof import prove
 from plate_release.charts.search import Affixes
-from plate_release.charts.secrets import secret_texts
+from plate_release.charts.secrets import held_texts, secret_texts
 from plate_release.charts.workloads import split_image
 from plate_release.errors import NoEffect, PlanRefused
 from plate_release.model import Ask, Finding
@@ -202,6 +202,9 @@ def test_secrets_within_secrets_are_hidden_whole_and_alike_each_time() -> None:
         "{name: A, value: 'https://db/?token=hunter2-x'}",
         "{name: PGPASS, value: hunter2-x}",
         "{name: SLACK_WEBHOOK_URL, value: hunter2-x}",
+        "{name: A, value: '--api-key=hunter2-x'}",
+        "{name: A, value: 'X-Api-Key: hunter2-x'}",
+        '{name: A, value: "-----BEGIN RSA PRIVATE KEY-----\nhunter2\nhunter2\n-----END"}',
         "{name: A, value: 'https://hooks.slack.com/services/T0/hunter2-x'}",
         "{name: A, value: 'https://ghp_hunter2hunter2hunter2@github.com/o/r.git'}",
         "{name: A, value: 'Authorization: Basic hunter2-x'}",
@@ -253,6 +256,14 @@ def test_what_only_names_a_secret_is_shown(env: str) -> None:
     assert "shown" in compare(old, new).text
 
 
+def test_what_an_object_hides_is_hidden_elsewhere() -> None:
+    held = held_texts(rendered(secret("hunter2-x", "short"))[0])
+    assert held == {"hunter2-x", "aHVudGVyMi14"}
+    env = "env: [{name: A, value: hunter2-env}, {name: DB_PASSWORD, value: hunter2-env}]"
+    (one,) = rendered(FIELD % ("1", env))
+    assert held_texts(one) == {"hunter2-env", "aHVudGVyMi1lbnY="}
+
+
 def test_what_values_call_a_secret_is_known_in_every_form() -> None:
     values = {
         "db": {"password": "p@ss/w rd"},
@@ -282,6 +293,13 @@ def test_what_a_name_or_a_value_says_is_secret_is_not_shown() -> None:
     found = compare(before, rendered(ENVIRONMENT.format(tag=2, secret="hunter2")))
     assert "hunter2@" not in found.text
     assert "value: (secret, unchanged)" in found.text
+
+
+def test_a_text_that_yaml_reads_as_a_number_is_told() -> None:
+    before, after = rendered(config(v="v1.3.0")), rendered(config(v="1.40"))
+    (one,) = compare(before, after).objects
+    told = "data.v: v1.3.0 -> 1.4 (one is no text to YAML: quote it in the template)"
+    assert [str(change) for change in one.changes] == [told]
 
 
 @pytest.mark.parametrize(("old", "new"), [("true", "1"), ("0", "false"), ("1", "1.0")])
