@@ -17,7 +17,7 @@ from plate_release.charts import (
     applications,
 )
 from plate_release.config import Config
-from plate_release.errors import NOTHING_CHANGED, Interrupted, PlanRefused, UsageError
+from plate_release.errors import NOTHING_CHANGED, Interrupted, PlanRefused, UsageError, some_of
 from plate_release.gitops.commit import Author
 from plate_release.gitops.entry import Entry
 from plate_release.gitops.ledger import Ledger
@@ -28,6 +28,8 @@ from plate_release.model import Check, Finding, Policy
 from plate_release.request import Options, Request, settle_options
 from plate_release.result import Journal
 from plate_release.world import World
+
+_SHOWN = 20
 
 if TYPE_CHECKING:
     from plate_release.argocd.client import ArgoCD
@@ -83,6 +85,11 @@ class Desk:
         """Argo CD's address, empty where none is given."""
         return self.world.environ.get("ARGOCD_SERVER") or self.config.argocd.server
 
+    @property
+    def may_ask_argocd(self) -> bool:
+        """Whether there is an address and a token, for what can be had without Argo CD too."""
+        return bool(self.argocd_server and self.world.environ.get("ARGOCD_AUTH_TOKEN"))
+
     @cached_property
     def argocd(self) -> "ArgoCD":
         """Argo CD. Raises UsageError where it is not configured."""
@@ -137,11 +144,14 @@ class Desk:
         """
         found = self.config.levelled(findings)
         self.journal.find(*found)
-        if refused := [one.message for one in found if one.level == "error"]:
+        if refused := [one for one in found if one.level == "error"]:
+            told = [f"{one.message} [{one.code}]" for one in refused]
+            levels = ", ".join(dict.fromkeys(f"{one.code}: warning" for one in refused))
+            file = os.path.normpath(self.request.place.config_path)
             raise PlanRefused(
                 "The review found what must not be released.",
-                why="\n".join(refused),
-                todo="Mend it, or lower the check's level under `checks:` in the configuration.",
+                why="\n".join(some_of(told, _SHOWN)),
+                todo=f"Mend it, or set `checks: {{{levels}}}` in {file}.",
             )
 
     def is_left(self, entry: Entry) -> bool:

@@ -2,14 +2,13 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from plate_release.charts import (
     ChartChange,
     Helm,
     ImageKeys,
-    Objects,
     OpenChart,
     Rendered,
     Wanted,
@@ -61,11 +60,8 @@ def plan_release(
     """
     targets = {target.manifest.identity: target for target, _ in asked}
     _bring(targets.values(), trees)
-    with (
-        ExitStack() as stack,
-        ThreadPoolExecutor(max_workers=4) as pool,
-        ThreadPoolExecutor(max_workers=4) as lints,
-    ):
+    # A plan of a service waits for its lint, which therefore has a pool of its own.
+    with ExitStack() as stack, _side_by_side() as pool, _side_by_side() as lints:
         charts = [stack.enter_context(_open(target, trees, helm)) for target in targets.values()]
         applications = dict(zip(targets, pool.map(_Application.of, charts), strict=True))
 
@@ -86,6 +82,16 @@ def plan_release(
         effects = dict(zip(targets, pool.map(effect, targets), strict=True))
     others = _shared(checks, targets, trees, helm, files)
     return _plan(drafts, effects, trees, others)
+
+
+@contextmanager
+def _side_by_side() -> Iterator[ThreadPoolExecutor]:
+    """Run jobs beside each other; where one fails, or we are interrupted, no other is begun."""
+    pool = ThreadPoolExecutor(max_workers=4)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def current_plan(target: Target, tree: RepositoryTree, helm: Helm) -> ServicePlan:
@@ -206,7 +212,7 @@ class _Application:
         findings = (
             *change.findings,
             *immutable(change.difference),
-            *_reviewed(new, change.after),
+            *_reviewed(new, change),
             *(finding for job in jobs for finding in job.result()),
         )
         asked = {str(image) for one in wanted for image in one.images()}
@@ -216,11 +222,12 @@ class _Application:
         return _Effect(change, (*findings, *answer.findings), answer.found)
 
 
-def _reviewed(charts: Iterable[OpenChart], after: Objects) -> Iterator[Finding]:
+def _reviewed(charts: Iterable[OpenChart], change: ChartChange) -> Iterator[Finding]:
+    changed = {one.after.identity for one in change.difference.objects if one.after}
     for chart in charts:
-        objects = tuple(one for one in after if one.source == chart.inputs.source)
+        objects = tuple(one for one in change.after if one.source == chart.inputs.source)
         version = chart.inputs.capabilities.kube_version
-        yield from review(objects, version)
+        yield from review(objects, version, [one for one in objects if one.identity in changed])
         yield from validate(objects, version)
 
 
@@ -234,7 +241,7 @@ def _shared(
     """Say how Applications that nobody releases change with the files."""
     found: list[Finding] = []
     jobs = []
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with _side_by_side() as pool:
         for repository, edited in files.items():
             found += checks.generated(repository, edited)
             for manifest in checks.readers(repository, edited) if edited else ():
@@ -263,8 +270,11 @@ def _touched(
     shifts = [line for one in difference.objects for line in one.told()]
     if not shifts:
         return []
-    text = f"{target.application} reads {', '.join(files)} too, and changes with it: "
-    return [Finding("error", Check.SHARED_VALUES, text + "; ".join(some_of(shifts, _SHOWN)))]
+    text = (
+        f"{target.application} reads {', '.join(files)} too, and would change unwatched:"
+        f" {'; '.join(some_of(shifts, _SHOWN))}. Release its service in the same run."
+    )
+    return [Finding("error", Check.SHARED_VALUES, text)]
 
 
 def _unseen(application: str, files: Iterable[str], error: ReleaseError) -> Finding:
@@ -336,4 +346,4 @@ def _planned(draft: _Draft, effect: _Effect) -> ServicePlan:
 
 
 def _named(whose: str, finding: Finding) -> Finding:
-    return replace(finding, message=f"{whose}: {finding.message}")
+    return replace(finding, message=f"{whose}: {finding.message.removeprefix(f'{whose}: ')}")

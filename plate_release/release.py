@@ -18,6 +18,7 @@ from plate_release.plan import Plan
 from plate_release.planning import make_plan, rollback_asks, tell_services
 from plate_release.result import Result
 from plate_release.settle import settle_earlier
+from plate_release.signals import ending
 from plate_release.watching import open_recordings
 
 
@@ -31,7 +32,7 @@ def deploy(desk: Desk, asks: Sequence[Ask]) -> Result:
     """Take services to new tags."""
     services = [ask.service for ask in asks]
     why = Why(reason=desk.options.reason)
-    return _in_turn(desk, services, lambda: _go(desk, make_plan(desk, asks), why))
+    return _in_turn(desk, services, lambda: _go(desk, _planned(desk, asks), why))
 
 
 def rollback(desk: Desk, services: Sequence[str], to: Sequence[Ask]) -> Result:
@@ -39,7 +40,7 @@ def rollback(desk: Desk, services: Sequence[str], to: Sequence[Ask]) -> Result:
     why = Why(rollback=True, reason=desk.options.reason)
 
     def go() -> Result:
-        return _go(desk, make_plan(desk, rollback_asks(desk, services, to), rollback=True), why)
+        return _go(desk, _planned(desk, rollback_asks(desk, services, to), rollback=True), why)
 
     return _in_turn(desk, services, go)
 
@@ -54,10 +55,17 @@ def watch(desk: Desk, said: str | None) -> Result:
     return see_through(desk, release)
 
 
+def _planned(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Plan:
+    """Plan; a signal ends that at once, since nothing is pushed yet."""
+    with ending():
+        return make_plan(desk, asks, rollback=rollback)
+
+
 def _go(desk: Desk, planned: Plan, why: Why) -> Result:
     if not planned.services:
         return _end(desk, Outcome.UNCHANGED)
-    before: Mapping[str, Before] = preflight(desk, planned)
+    with ending():
+        before: Mapping[str, Before] = preflight(desk, planned)
     if desk.options.dry_run:
         return _end(desk, Outcome.PLANNED)
     confirm(desk, planned)

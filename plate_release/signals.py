@@ -79,7 +79,13 @@ def ending() -> Iterator[None]:
 
 @contextmanager
 def _handling(handler: Any) -> Iterator[Mapping[signal.Signals, Any]]:
-    """Handle what asks to end; give the handlers that were there before, and put them back."""
+    """Handle what asks to end; give the handlers that were there before, and put them back.
+
+    Signals are the main thread's: in another one nothing is handled.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield {}
+        return
     before = {number: signal.getsignal(number) for number in (*_ASKING, signal.SIGHUP)}
     # Ignored, not handled: git and helm inherit that.
     _handle(dict.fromkeys(_ASKING, handler) | {signal.SIGHUP: signal.SIG_IGN})

@@ -11,6 +11,7 @@ from plate_release.charts import (
     Capabilities,
     Manifest,
     Sought,
+    applications,
     find,
     may_read,
     repositories,
@@ -27,6 +28,8 @@ from plate_release.plan import Target
 
 if TYPE_CHECKING:
     from plate_release.argocd.client import AppRef
+
+_MANY = 5  # Applications: rendering them takes seconds
 
 
 def known_services(desk: Desk) -> list[str]:
@@ -50,16 +53,21 @@ def value_repositories(desk: Desk) -> list[Repository]:
     return list(dict.fromkeys(found))
 
 
-def readers(desk: Desk, repository: Repository, files: Collection[str]) -> Iterator[Manifest]:
-    """Give the Applications in git in whose rendering any of the files may have a part.
+def readers(desk: Desk, repository: Repository, files: Collection[str]) -> list[Manifest]:
+    """Return the Applications in git in whose rendering any of the files may have a part.
 
     Files go by their real paths in the repository.
     """
     branch, tree = desk.request.place.branch, desk.head(repository)
-    for manifest in desk.discovery.manifests:
-        url = _url_in(desk, repository, manifest)
-        if url and may_read(manifest, url, branch, tree, files):
-            yield manifest
+    found = [
+        manifest
+        for manifest in desk.discovery.manifests
+        if (url := _url_in(desk, repository, manifest))
+        and may_read(manifest, url, branch, tree, files)
+    ]
+    if len(found) > _MANY:
+        desk.journal.event(f"{len(found)} Applications read {', '.join(files)}: all are rendered")
+    return found
 
 
 def generated(desk: Desk, repository: Repository, files: Collection[str]) -> Iterator[Finding]:
@@ -111,9 +119,8 @@ def _target(
     configured: Service,
 ) -> Target:
     spec, branch = manifest.application.spec, desk.request.place.branch
-    config_file = os.path.normpath(desk.request.place.config_path)
     return Target(
-        Sought(service, configured.tag_key, configured.values_file, config_file),
+        Sought(service, configured.tag_key, configured.values_file, _config_file(desk)),
         manifest,
         repository,
         url,
@@ -125,6 +132,10 @@ def _target(
             and not (same_repository(source.repo_url, url) and source.follows(branch))
         },
     )
+
+
+def _config_file(desk: Desk) -> str:
+    return os.path.normpath(desk.request.place.config_path)
 
 
 def _elsewhere(
@@ -172,13 +183,22 @@ def _manifest(desk: Desk, service: str) -> Manifest:
     manifest = find(desk.discovery, name, configured.application_namespace or "")
     if manifest is not None:
         return manifest
-    unknown = unknown_service(desk.discovery, service, environment, override)
-    if not desk.argocd_server or service in desk.discovery.services(environment):
-        raise unknown
-    return _live(desk, name, _namespace(desk, service), unknown)
+    if desk.may_ask_argocd and service not in desk.discovery.services(environment):
+        return _live(desk, name, _namespace(desk, service), service)
+    raise _unknown(desk, service)
 
 
-def _live(desk: Desk, name: str, namespace: str, unknown: UsageError) -> Manifest:
+def _unknown(desk: Desk, service: str) -> UsageError:
+    """Say what Applications there are, in all of the repository."""
+    discovery, override = desk.discovery, desk.config.service(service).application
+    everywhere = applications(desk.tree, "") if discovery.folder else discovery
+    files = {one.file for one in discovery.manifests}
+    elsewhere = [one for one in everywhere.manifests if one.file not in files]
+    sought = Sought(service, config_file=_config_file(desk))
+    return unknown_service(discovery, sought, desk.config.environment, override, elsewhere)
+
+
+def _live(desk: Desk, name: str, namespace: str, service: str) -> Manifest:
     """Take the live Application where git has none (app of apps, ApplicationSet)."""
     from plate_release.argocd.client import AppRef
     from plate_release.argocd.failures import Forbidden, NotFound
@@ -187,7 +207,7 @@ def _live(desk: Desk, name: str, namespace: str, unknown: UsageError) -> Manifes
         return Manifest(desk.argocd.get(AppRef(name, namespace=namespace)))
     except (NotFound, Forbidden) as error:
         # Argo CD answers 403 for what does not exist.
-        raise unknown from error
+        raise _unknown(desk, service) from error
 
 
 def _values_repository(manifest: Manifest) -> str:
@@ -217,8 +237,7 @@ def _known(desk: Desk, where: Destination) -> Capabilities:
     if said.version:
         return Capabilities.of(said.version, said.api_versions)
     with suppress(ReleaseError):
-        has_token = desk.argocd_server and desk.world.environ.get("ARGOCD_AUTH_TOKEN")
-        info = desk.argocd.cluster(where) if has_token else None
+        info = desk.argocd.cluster(where) if desk.may_ask_argocd else None
         if info and info.server_version:
             return Capabilities.of(info.server_version, info.api_versions)
     with suppress(ReleaseError):

@@ -2,13 +2,7 @@
 
 from plate_release.charts.change import ChartChange, changed, proven
 from plate_release.charts.checks import review, validate
-from plate_release.charts.discover import (
-    Discovery,
-    Manifest,
-    applications,
-    find,
-    unknown_service,
-)
+from plate_release.charts.discover import Discovery, Manifest, applications, find
 from plate_release.charts.gather import chart_inputs, files_of
 from plate_release.charts.helm import Helm, find_helm
 from plate_release.charts.immutable import immutable
@@ -19,6 +13,7 @@ from plate_release.charts.render import OpenChart, open_charts
 from plate_release.charts.search import Sought
 from plate_release.charts.sharing import may_read
 from plate_release.charts.sources import repositories, require_branch
+from plate_release.charts.unknown import unknown_service
 from plate_release.charts.workloads import containers, retagged, split_image, tag_of
 
 __all__ = [

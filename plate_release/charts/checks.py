@@ -13,7 +13,7 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from plate_release.charts.objects import KubernetesObject, Objects
@@ -83,12 +83,18 @@ _REMOVED: dict[str, dict[str, str]] = {
 }
 
 
-def review(objects: Objects, kube_version: str = "") -> tuple[Finding, ...]:
-    """Look at every object; `kube_version` is the destination's, such as `1.31`, where known."""
+def review(
+    objects: Objects, kube_version: str = "", changed: Sequence[KubernetesObject] | None = None
+) -> tuple[Finding, ...]:
+    """Look at objects; `kube_version` is the destination's, such as `1.31`, where known.
+
+    Images, probes and resources are only looked at in those that are `changed`.
+    """
+    touched = objects if changed is None else tuple(changed)
     applied = _applied(objects)
     return (
-        *_mutable_images(objects),
-        *(finding for one in applied for finding in _workload(one)),
+        *_mutable_images(touched),
+        *(finding for one in _applied(touched) for finding in _workload(one)),
         *(finding for one in applied for finding in _metadata(one)),
         *(finding for one in applied for finding in _api(one, kube_version)),
     )

@@ -6,8 +6,10 @@ from itertools import chain
 
 from plate_release.charts.inputs import Layer, Parameter
 from plate_release.charts.search import Candidate, Search, Sought, as_text
+from plate_release.charts.winner import editable, last_file
 from plate_release.charts.workloads import Container, split_image
-from plate_release.errors import PlanRefused, some_of
+from plate_release.errors import NoEffect, PlanRefused, some_of
+from plate_release.values import find
 
 _SHOWN = 20
 
@@ -19,7 +21,10 @@ def only(searches: Sequence[Search], found: Sequence[Candidate], sought: Sought)
     """
     file = sought.values_file
     if file:
+        everyone = found
         found = [one for one in found if one.setter and one.setter.goes_by(file)]
+        if not found:
+            _refuse_overridden(everyone, file)
     own = [one for one in found if one.setter and not _is_default(one.setter)]
     for choice in (found, own):
         if len(choice) == 1:
@@ -29,15 +34,29 @@ def only(searches: Sequence[Search], found: Sequence[Candidate], sought: Sought)
         raise PlanRefused(
             f"Several keys of {name} hold an image's tag.",
             why="\n".join(some_of([str(one) for one in found], _SHOWN)),
-            todo=f"Choose one, such as {_choice(found, sought)}.",
+            todo=f"Choose one in {sought.config_file}, such as {_choice(found, sought)}.",
         )
     images = [f"{c}: {_told(c.image)}" for search in searches for c in search.containers]
     raise PlanRefused(
         f"No values key of {name}{f' in {file}' if file else ''} decides a container's tag.",
         why="\n".join(some_of(images, _SHOWN)) or "The chart runs no container.",
-        todo="Let the chart take the tag from its values, and set it in a values file of the"
-        " environment.",
+        todo="Let the chart take the tag from its values, and set it in"
+        f" {last_file(searches[0].chart.inputs)}.",
     )
+
+
+def _refuse_overridden(found: Sequence[Candidate], file: str) -> None:
+    """Raise NoEffect where a values file sets a key, and something else sets it after that."""
+    for one in found:
+        layers = one.search.chart.inputs.layers
+        named = [layer for layer in layers if layer.goes_by(file)]
+        if one.setter and any(find(layer.data, one.key, file=file) for layer in named):
+            editable(one.search.chart.inputs, one.path, one.setter)
+            raise NoEffect(
+                f"the edit has no effect: {one.setter.file} sets {one.key} too",
+                why=f"It is read after {file}.",
+                todo=f"Remove it there, or name {one.setter.file} as values-file.",
+            )
 
 
 def _is_default(setter: Layer | Parameter) -> bool:
@@ -52,17 +71,18 @@ def refuse_stranger(
     That is a sidecar's where another container is the service by its name; and where none is, any
     where workloads take the chart's own version, or have another image than the tag's alone.
     """
-    service = sought.service
+    service, file = sought.service, sought.config_file
     everyone = [container for search in searches for container in search.containers]
     own = next(filter(None, _own(tag, found, everyone, service)), [])
+    is_meant = f"set {sought.setting('tag-key', tag.key)} in {file} if it is meant"
     if own and not any(one in tag.containers or _follows(one, tag) for one in own):
         others = [one for one in found if not set(own).isdisjoint(one.containers)]
         raise PlanRefused(
             f"{tag.key} holds the tag of {tag.containers[0]}, which is not {service} by its name.",
             why="\n".join(some_of([f"{own[0]}: {_told(own[0].image)}", *map(str, found)], _SHOWN)),
-            todo=f"Name the key of {service}, such as {sought.setting('tag-key', others[0].key)}."
+            todo=f"Set {sought.setting('tag-key', others[0].key)} in {file}."
             if others
-            else f"Let the chart take the tag of {service} from its values, and set it there.",
+            else f"Let the chart take the tag of {service} from its values; or {is_meant}.",
         )
     left = [] if own else list(_undecided(tag, found, everyone, service))
     if left:
@@ -70,8 +90,7 @@ def refuse_stranger(
         raise PlanRefused(
             f"{tag.key} holds the tag of {tag.containers[0]}, which may not be {service}.",
             why="\n".join(some_of(told, _SHOWN)),
-            todo=f"Set {sought.setting('tag-key', tag.key)} if it is meant, or let the chart take"
-            f" the tag of {left[0]} from its values.",
+            todo=f"Let the chart take the tag of {left[0]} from its values; or {is_meant}.",
         )
 
 

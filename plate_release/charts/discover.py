@@ -1,6 +1,5 @@
-"""Find the Argo CD Applications that stand in a repository, and the one that ships a service."""
+"""Find the Argo CD Applications that stand in a repository."""
 
-import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 
 from plate_release.application import Application
 from plate_release.charts.reading import Document, Path, as_json, at, documents, leaves
-from plate_release.errors import PlanRefused, UsageError
+from plate_release.errors import PlanRefused
 from plate_release.model import EntryKind, Finding, Tree
 
 _GROUP = "argoproj.io/"
@@ -126,27 +125,6 @@ def find(discovery: Discovery, name: str, namespace: str = "") -> Manifest | Non
             " namespace as the service's `application-namespace`.",
         )
     return found[0] if found else None
-
-
-def unknown_service(
-    discovery: Discovery, service: str, environment: str, override: str | None = None
-) -> UsageError:
-    """Say that nothing ships the service, what is near, and where it may hide."""
-    known = sorted(discovery.services(environment))
-    near = difflib.get_close_matches(service, known, n=1)
-    where = f"the Application {override or f'{service}-{environment}'} is in no file"
-    sets = [f"{g.name} ({g.file}, line {g.line})" for g in discovery.generators]
-    why = f"{where} below {discovery.folder or '.'}/. Known: {', '.join(known) or 'none'}."
-    if sets:
-        why += f"\nApplicationSets may generate it, which only Argo CD knows: {', '.join(sets)}."
-    for finding in discovery.findings:
-        why += f"\n{finding.message}"
-    todo = f"Did you mean {near[0]}?" if near else "Name a known service."
-    if sets and not near:
-        todo = "Set ARGOCD_SERVER and ARGOCD_AUTH_TOKEN, so that Argo CD can be asked."
-    if not discovery.manifests and not sets:
-        todo = "Name the folder of your Applications as `applications` in the configuration."
-    return UsageError(f"Unknown service {service}.", why=why, todo=todo)
 
 
 def _candidates(tree: Tree, under: str) -> dict[str, bytes]:

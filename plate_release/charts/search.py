@@ -57,11 +57,11 @@ class Sought:
     config_file: str = "environments/prod.yaml"
 
     def setting(self, name: str, value: object) -> str:
-        """Return what a message tells people to configure."""
+        """Return what a message tells people to write into the configuration."""
         said = yaml.safe_dump(
             {self.service: {name: str(value)}}, default_flow_style=True, width=sys.maxsize
         )
-        return f"`services: {said.strip()}` in {self.config_file}"
+        return f"`services: {said.strip()}`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from plate_release.charts import applications, find, unknown_service
+from plate_release.charts import Sought, applications, find, unknown_service
 from plate_release.errors import PlanRefused
 
 from .conftest import ROOT, DirectoryTree
@@ -92,7 +92,7 @@ def test_unreadable_manifests_are_left_out_with_a_finding(write: DirectoryTree) 
 
 def test_a_near_miss_is_named(write: DirectoryTree) -> None:
     put(write, "app.yaml", manifest("plate-api-prod"))
-    said = str(unknown_service(applications(write), "plate-ap", "prod"))
+    said = str(unknown_service(applications(write), Sought("plate-ap"), "prod"))
     assert "Unknown service plate-ap" in said
     assert "Did you mean plate-api?" in said
 
@@ -103,7 +103,7 @@ def test_where_only_argo_cd_knows_it_is_to_be_asked(write: DirectoryTree) -> Non
         "set.yaml",
         "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: shops}\n",
     )
-    unknown = unknown_service(applications(write), "shop", "prod")
+    unknown = unknown_service(applications(write), Sought("shop"), "prod")
     assert "Set ARGOCD_SERVER" in unknown.todo
 
 
@@ -116,14 +116,14 @@ def test_a_template_among_applications_hides_none(write: DirectoryTree) -> None:
 
 
 def test_a_folder_without_applications_is_told(write: DirectoryTree) -> None:
-    unknown = unknown_service(applications(write, "apps"), "shop", "prod")
+    unknown = unknown_service(applications(write, "apps"), Sought("shop"), "prod")
     assert "in no file below apps/. Known: none." in unknown.why
-    assert "`applications` in the configuration" in unknown.todo
+    assert "`applications: FOLDER` in environments/prod.yaml" in unknown.todo
 
 
 def test_what_was_left_out_is_named_where_it_may_hold_the_service(write: DirectoryTree) -> None:
     put(write, "broken.yaml", manifest("shop-prod", "  - nonsense: [\n"))
-    said = str(unknown_service(applications(write), "shop", "prod"))
+    said = str(unknown_service(applications(write), Sought("shop"), "prod"))
     assert "environments/broken.yaml was left out" in said
 
 
@@ -172,7 +172,7 @@ def test_an_application_set_is_named_where_it_may_hold_the_service(write: Direct
         "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: shops}\n"
         "spec: {generators: [{list: {elements: []}}, {git: {}}]}\n",
     )
-    said = str(unknown_service(applications(write), "shop", "prod"))
+    said = str(unknown_service(applications(write), Sought("shop"), "prod"))
     assert "shops (environments/set.yaml, line 1)" in said
 
 
@@ -204,3 +204,56 @@ def test_keys_of_a_manifest_are_texts_as_for_json(write: DirectoryTree) -> None:
     put(write, "app.yaml", text)
     (found,) = applications(write).manifests
     assert found.name == "a-prod"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "todo"),
+    [
+        ("shop-prod", "argocd/shop.yaml", "Set `applications: argocd` in environments/prod.yaml."),
+        ("shop-prod", "shop.yaml", "Set `applications: .` in environments/prod.yaml."),
+        (
+            "shop-live",
+            "environments/shop.yaml",
+            (
+                "Set `services: {shop: {application: shop-live}}` in environments/prod.yaml,"
+                " or pass --environment live."
+            ),
+        ),
+        (
+            "eu-shop",
+            "apps/shop.yaml",
+            (
+                "Set `applications: apps` and `services: {shop: {application: eu-shop}}` in"
+                " environments/prod.yaml."
+            ),
+        ),
+        (
+            "other-prod",
+            "environments/other.yaml",
+            (
+                "Name a known service, or set `services: {shop: {application: NAME}}` in"
+                " environments/prod.yaml."
+            ),
+        ),
+        (
+            "other-prod",
+            "apps/other.yaml",
+            (
+                "Name the folder of your Applications as `applications: FOLDER` in"
+                " environments/prod.yaml."
+            ),
+        ),
+    ],
+)
+def test_what_may_be_the_service_is_told_with_what_to_configure(
+    write: DirectoryTree, name: str, file: str, todo: str
+) -> None:
+    (write.root / file).parent.mkdir(parents=True, exist_ok=True)
+    (write.root / file).write_text(manifest(name))
+    found, everywhere = applications(write), applications(write, "")
+    elsewhere = [
+        one for one in everywhere.manifests if one.file not in {m.file for m in found.manifests}
+    ]
+    unknown = unknown_service(found, Sought("shop"), "prod", None, elsewhere)
+    assert unknown.todo == todo
+    assert (f"There is {name} ({file}, line 1)." in unknown.why) is ("shop" in name)
