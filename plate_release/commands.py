@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -145,6 +146,7 @@ def _release(
     # Where nothing is pushed, nothing has to be brought to an end.
     signals = _at_once if given.dry_run else stopping
     with _running(shared, signals) as (world, journal):
+        journal.result = replace(journal.result, dry_run=bool(given.dry_run))
         try:
             result = road(open_desk(_request(shared, given), world, journal, **fallback))
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # told, whatever it is
@@ -228,7 +230,12 @@ def _observer(shared: "Shared") -> Iterator[Observer]:
 
 
 def _request(shared: "Shared", given: Given) -> Request:
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            "The current folder is not there any more.", todo="Change to another one."
+        ) from error
     repo = locate(shared.repo, here, os.environ)
     branch = branch_named(shared.branch, here, os.environ)
     runner = Runner.of(os.environ)

@@ -123,5 +123,7 @@ def _flag(given: bool | None, environ: Mapping[str, str], name: str) -> bool:
     text = environ.get(name, "").strip().lower()
     if text not in _TRUE | _FALSE:
         # A typo in DRY_RUN must never turn into a release.
-        raise UsageError(f"{name}={text} is neither true nor false.", todo=f"Set {name}=true.")
+        raise UsageError(
+            f"{name}={text} is neither true nor false.", todo="Set it to true or false."
+        )
     return text in _TRUE

@@ -63,7 +63,7 @@ def settle_earlier(desk: Desk, services: Collection[str]) -> None:
             else:
                 raise UnderWay(
                     f"Another release is under way: {_named(found[0])}.",
-                    why=f"Its run may take until {found[0].entry.deadline:%Y-%m-%d %H:%M:%S} UTC.",
+                    why=f"Its run may take {_until(found[0])}.",
                     todo="Wait for it, or pass --queue.",
                 )
             desk.check_stop()
@@ -89,6 +89,9 @@ def settle_all(desk: Desk) -> tuple[Settled, ...]:
             done.append(settle_one(desk, repository, _next(desk, left, tried)))
             desk.check_stop()
             desk.fresh()
+        for one in _unsettled(desk, repository):
+            if not desk.is_left(one.entry):
+                desk.journal.event(f"under way, {_until(one)}: {_named(one)}")
     if not desk.options.dry_run:
         desk.forget_intent()
     return tuple(done)
@@ -198,6 +201,10 @@ def _next(desk: Desk, left: Collection[Recorded], tried: set[str]) -> Recorded:
         )
     tried.add(one.commit)
     return one
+
+
+def _until(one: Recorded) -> str:
+    return f"until {one.entry.deadline:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _named(one: Recorded) -> str:

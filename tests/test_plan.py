@@ -494,7 +494,9 @@ def test_the_defaults_of_a_chart_are_those_of_its_dependants_too(repository: Rep
     status, report = repository.plan("api=1.5.0")
     assert status == 3
     (message,) = found(report, "shared-values")
-    assert message.startswith("web-prod reads charts/api/values.yaml too, and changes with it: ")
+    assert message.startswith(
+        "web-prod reads charts/api/values.yaml too, and would change unwatched: "
+    )
 
 
 def test_a_chart_behind_a_link_is_a_chart(repository: Repository) -> None:
@@ -520,7 +522,7 @@ def test_an_application_that_nobody_releases_and_that_changes_refuses(
     status, report = repository.plan("api=1.5.0")
     assert status == 3
     (message,) = found(report, "shared-values")
-    assert message.startswith("web-prod reads values/prod.yaml too, and changes with it: ")
+    assert message.startswith("web-prod reads values/prod.yaml too, and would change unwatched: ")
     assert "image: registry.example/web:1.4.2 -> registry.example/web:1.5.0" in message
     repository.write({"environments/prod.yaml": "checks: {shared-values: warning}\n"})
     status, report = repository.plan("api=1.5.0")

@@ -10,6 +10,7 @@ from plate_release.application import is_created_anew
 from plate_release.charts.difference import Difference, ObjectDifference
 from plate_release.charts.objects import KubernetesObject
 from plate_release.charts.reading import Path, dotted
+from plate_release.errors import some_of
 from plate_release.model import Check, Finding, Level
 
 _BINDING = (("roleRef",),)
@@ -32,6 +33,7 @@ _FIXED: dict[tuple[str, str], tuple[Path, ...]] = {
     ("storage.k8s.io", "StorageClass"): (("provisioner",), ("parameters",), ("reclaimPolicy",)),
     ("scheduling.k8s.io", "PriorityClass"): (("value",), ("preemptionPolicy",)),
 }
+_SHOWN = 3
 _MAY_CHANGE = {
     "Pod": re.compile(
         r"spec\.(?:(?:initC|c)ontainers\.\d+\.image|activeDeadlineSeconds|tolerations)"
@@ -55,8 +57,10 @@ def _fixed(one: ObjectDifference, after: KubernetesObject) -> Iterator[Finding]:
     fixed = [path for path in paths if not (free and free.match(dotted(path)))]
     sealed = after.kind in {"ConfigMap", "Secret"} and after.body.get("immutable") is True
     for field in _DATA if sealed else _FIXED.get((after.group, after.kind), ()):
-        if any(path[: len(field)] == field for path in fixed):
+        changes = [str(c) for c in one.changes if c.path in fixed and c.path[: len(field)] == field]
+        if changes:
             # A Job that has run may be gone by then.
             level: Level = "warning" if after.kind == "Job" else "error"
             text = f"{after}: {dotted(field)} changes, which Kubernetes does not allow"
-            yield Finding(level, Check.IMMUTABLE_FIELD, f"{text} while the object is there.")
+            told = f"{text} while the object is there ({'; '.join(some_of(changes, _SHOWN))})."
+            yield Finding(level, Check.IMMUTABLE_FIELD, told)

@@ -18,7 +18,7 @@ from plate_release.charts.objects import Rendered
 from plate_release.charts.reading import at
 from plate_release.charts.render import OpenChart
 from plate_release.charts.search import Affixes, Candidate, Search, Sought, as_text, role
-from plate_release.charts.winner import editable
+from plate_release.charts.winner import editable, last_file
 from plate_release.charts.workloads import Container, split_image, tag_of
 from plate_release.errors import PlanRefused
 from plate_release.model import Ask, Image
@@ -204,7 +204,8 @@ def _at_key(searches: Sequence[Search], key: Key) -> Iterator[Candidate]:
         raise PlanRefused(
             f"tag-key {key} is no value of {searches[0].name}'s chart.",
             why=f"Did you mean {near[0]}?" if near else "",
-            todo="Correct tag-key in the configuration.",
+            todo="Correct tag-key in the configuration; or, where the chart reads it and no file"
+            f" sets it, add it to {last_file(searches[0].chart.inputs)}.",
         )
     for search, path, here in zip(searches, paths, have, strict=True):
         if here:

@@ -84,9 +84,11 @@ def _build(
     helm: Helm, inputs: ChartInputs, folder: Path, home: Path, files: Mapping[str, bytes]
 ) -> None:
     wanted = [one for one in inputs.dependencies if one.repository and one.plain]
-    missing = ", ".join(one.name for one in wanted if not _vendored(one, folder))
-    if not missing:
+    lacking = [one for one in wanted if not _vendored(one, folder)]
+    if not lacking:
         return
+    remote = [one for one in lacking if not one.folder] or lacking
+    missing = ", ".join(dict.fromkeys(one.name for one in remote))
     for one in inputs.dependencies:
         if one.folder and any(inputs.tree.entries(one.folder)):
             _export(inputs, one.folder, home / "tree", files)

@@ -22,7 +22,7 @@ from plate_release.charts.objects import Rendered, read_rendered
 from plate_release.charts.reading import at, load
 from plate_release.charts.secrets import without_secrets
 from plate_release.charts.winner import place_of
-from plate_release.errors import ChartRefused
+from plate_release.errors import ChartRefused, PreflightRefused
 from plate_release.model import Check, Finding
 
 if TYPE_CHECKING:
@@ -39,10 +39,18 @@ def open_charts(helm: Helm, inputs: Sequence[ChartInputs]) -> Iterator[tuple["Op
 
     It is in TMPDIR if that is set, else in memory where there is room: files are made at once
     there, and values touch no disk. Raises ChartRefused where a chart or what it depends on is not
-    there.
+    there, PreflightRefused where no folder can be made.
     """
     folder = helm.environ.get("TMPDIR") or _in_memory()
-    with tempfile.TemporaryDirectory(prefix="plate-release-", dir=folder) as name:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="plate-release-", dir=folder)
+    except OSError as error:
+        raise PreflightRefused(
+            f"No temporary folder can be made in {folder or tempfile.gettempdir()}.",
+            why=str(error.strerror),
+            todo="Set TMPDIR to a folder that can be written to.",
+        ) from error
+    with temporary as name:
         homes = [(one, Path(name) / str(one.source)) for one in inputs]
         yield tuple(OpenChart(helm, one, home, lay_out(helm, one, home)) for one, home in homes)
 
@@ -136,8 +144,14 @@ class OpenChart:
         return ChartRefused(
             f"{where}helm {run.command} of {run.inputs.application} fails.",
             why=found.text,
-            todo=found.todo or "Correct the chart or its values.",
+            todo=found.todo or self._advice(found.text),
         )
+
+    def _advice(self, said: str) -> str:
+        if "incompatible with Kubernetes" in said and not self.inputs.capabilities.kube_version:
+            # helm takes a version of its own where it is given none.
+            return "Set `kubernetes: {version: ...}` in the configuration: the cluster's."
+        return "Correct the chart or its values."
 
     def _known(self, file: str) -> str:
         """Return a file as the repository has it; "" where it has none, as in a packed chart."""

@@ -18,6 +18,7 @@ from plate_release.model import EntryKind, Tree
 
 _GLOB = re.compile(r"[*?\[]")
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_SECRETS = re.compile(r"secrets(\+[a-z0-9+.-]+)?://", re.IGNORECASE)
 _REMOTE = re.compile(r"[a-z0-9+.-]+://", re.IGNORECASE)
 
 
@@ -56,6 +57,12 @@ class Roots:
                 )
             return Place(tree, inside("", substitute(rest, self.variables)))
         path = substitute(name, self.variables)
+        if _SECRETS.match(path):
+            raise PlanRefused(
+                f"The values file {path} is encrypted for helm-secrets.",
+                why="Nothing can be decrypted here, so that the charts cannot be rendered.",
+                todo="Keep secrets out of values: let External Secrets or the like bring them.",
+            )
         if _REMOTE.match(path):
             raise PlanRefused(
                 f"The values file {path} is a URL.",

@@ -76,7 +76,7 @@ def editable(inputs: ChartInputs, path: Path, found: Layer | Parameter | None) -
         raise PlanRefused(
             f"{key} is set in no values file of this repository.",
             why=f"It stands in {_stands(found)}.",
-            todo=f"Add {key} to {_last_file(inputs)}.",
+            todo=f"Add {key} to {last_file(inputs)}.",
         )
     return found
 
@@ -99,6 +99,7 @@ def parameter_path(name: str) -> Path:
     )
 
 
-def _last_file(inputs: ChartInputs) -> str:
+def last_file(inputs: ChartInputs) -> str:
+    """Return the values file to add a key to."""
     files = [layer.file for layer in inputs.layers if layer.editable and layer.kind == "file"]
     return files[-1] if files else "a values file that the Application names"

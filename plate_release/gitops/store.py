@@ -136,6 +136,6 @@ class Store:
         shown = neutral(", ".join(line.partition("refs/heads/")[2] for line in lines[:10]))
         return BranchMissing(
             f"The repository has no branch {self.branch} ({self.url}).",
-            why=f"Its branches: {shown}." if shown else "It shows no branch at all.",
+            why=f"Its branches: {shown}." if shown else "It shows no branch: it may be empty.",
             todo="Check --branch." if shown else "Check --repo: is it a git server's address?",
         )

@@ -46,7 +46,7 @@ def check(found: Preflight) -> RenderableType:
 def settled(done: Sequence[Settled]) -> RenderableType:
     """Return what was settled, a line a release."""
     lines = [text(f"{c[:12]} {one.outcome.value}") for one in done for c in one.commits]
-    return Group(*lines) if lines else Text("nothing is unsettled")
+    return Group(*lines) if lines else Text("nothing is left to settle")
 
 
 def _figures(dora: Dora) -> Iterator[str]:

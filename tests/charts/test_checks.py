@@ -122,6 +122,12 @@ def test_which_kinds_need_what(kind: str, codes: list[str]) -> None:
     assert [finding.code for finding in review(objects)] == codes
 
 
+def test_only_what_changes_needs_probes_and_resources() -> None:
+    objects = in_pod("Deployment", "{containers: [{name: a, image: 'x/a'}]}")
+    assert len(review(objects)) == 3
+    assert review(objects, changed=[]) == ()
+
+
 def test_containers_that_start_first_need_resources_and_sidecars_probes() -> None:
     pod = (
         "{initContainers: [{name: once, image: 'x/a:1'},"

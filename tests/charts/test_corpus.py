@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -199,7 +200,7 @@ REFUSED = [
         PlanRefused,
         (
             "backend.image.tag in chart/values-prod.yaml",
-            "`services: {shop: {tag-key: backend.image.tag}}` in environments/prod.yaml",
+            "in environments/prod.yaml, such as `services: {shop: {tag-key: backend.image.tag}}`",
         ),
     ),
     Refused("sidecar-list", PlanRefused, ("containers[0].tag", "containers[1].tag")),
@@ -482,6 +483,22 @@ def test_the_asked_tag_standing_there_already_is_no_edit(helm: Helm) -> None:
 def test_every_layout_is_in_the_tables() -> None:
     rows = {row.layout for row in RELEASED} | {row.layout for row in REFUSED}
     assert rows | {"helm-repository"} == {path.name for path in CORPUS.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("layout", "says"),
+    [
+        ("parameter", "environments/shop.yaml sets image.tag as a parameter, line 17"),
+        ("values-object", "environments/shop.yaml sets image.tag in valuesObject, line 17"),
+        ("two-value-files", "regions/eu.yaml sets image.tag too"),
+    ],
+)
+def test_what_overrides_the_configured_values_file_is_named(
+    helm: Helm, layout: str, says: str
+) -> None:
+    tree = DirectoryTree(CORPUS / layout)
+    with pytest.raises(NoEffect, match=re.escape(says)):
+        planned(helm, tree, Ask("shop", "1.5.0"), values_file="chart/values-prod.yaml")
 
 
 def test_a_live_application_has_no_lines(helm: Helm) -> None:

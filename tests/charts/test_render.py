@@ -353,3 +353,26 @@ def test_a_symlink_to_outside_is_refused(helm: Helm, layout: Callable[..., Direc
     (tree.root / "chart/values-prod.yaml").symlink_to("/etc/hostname")
     with pytest.raises(PlanRefused, match="leaves the repository"), opened(helm, tree):
         pass
+
+
+def test_a_version_of_kubernetes_that_is_not_known_is_to_be_said(
+    helm: Helm, layout: Callable[..., DirectoryTree]
+) -> None:
+    chart = "apiVersion: v2\nname: shop\nversion: 0.1.0\nkubeVersion: '< 1.20.0'\n"
+    tree = layout("pair", {"chart/Chart.yaml": chart})
+    with opened(helm, tree) as one, pytest.raises(ChartRefused) as caught:
+        one.render()
+    assert "`kubernetes: {version: ...}`" in caught.value.todo
+
+
+def test_a_folder_that_cannot_be_made_is_no_mistake_of_ours(
+    layout: Callable[..., DirectoryTree],
+) -> None:
+    tree = layout("pair")
+    lost = Helm(str(ROOT / ".tools" / "helm-4" / "helm"), os.environ | {"TMPDIR": "/nonexistent"})
+    with (
+        pytest.raises(PreflightRefused, match="No temporary folder") as caught,
+        opened(lost, tree),
+    ):
+        pass
+    assert "TMPDIR" in caught.value.todo

@@ -95,6 +95,8 @@ def test_a_glob_of_many_stars_is_matched_at_once(tree: DirectoryTree) -> None:
     ("name", "says"),
     [
         ("https://example.com/v.yaml", "is a URL"),
+        ("secrets://v.yaml", "encrypted for helm-secrets"),
+        ("secrets+age-import:///k.txt?v.yaml", "encrypted for helm-secrets"),
         ("$other/v.yaml", "no source has the ref 'other'"),
         ("$ref/../v.yaml", "leaves the repository"),
     ],
