@@ -19,10 +19,9 @@ from plate_release.charts.inputs import (
     Parameter,
     RemoteChart,
 )
-from plate_release.charts.overrides import PlacedHelm, path_of, placed
+from plate_release.charts.overrides import PlacedHelm, helm_of, path_of
 from plate_release.charts.reading import leaves, lines_of
 from plate_release.charts.sharing import named_values
-from plate_release.charts.sources import repositories
 from plate_release.charts.valuefiles import (
     Place,
     Roots,
@@ -45,6 +44,7 @@ class _Reading:
 
     manifest: Manifest
     tree: Tree
+    url: str
     others: Mapping[Origin, Tree]
     capabilities: Capabilities
 
@@ -52,16 +52,12 @@ class _Reading:
         other = self.others.get(source.origin)
         if other is not None:
             return other
-        if same_repository(source.repo_url, self.tree.repository) or self._alone(source):
+        if same_repository(source.repo_url, self.url):
             return self.tree
         raise ChartRefused(
             f"{self.manifest.name} needs files of {source.repo_url}, which is not at hand.",
-            why=f"The release goes to {self.tree.repository}.",
+            why=f"The release goes to {self.url}.",
         )
-
-    def _alone(self, source: Source) -> bool:
-        # By whatever URL the tree was fetched, the caller took it for this Application.
-        return repositories(self.manifest.application.spec) == (source.repo_url,)
 
 
 def files_of(manifest: Manifest, tree: Tree) -> Iterator[str]:
@@ -80,16 +76,18 @@ def chart_inputs(
     manifest: Manifest,
     tree: Tree,
     *,
+    url: str = "",
     capabilities: Capabilities = UNKNOWN,
     others: Mapping[Origin, Tree] | None = None,
 ) -> tuple[ChartInputs, ...]:
     """Read what helm is given for each chart of the Application at the commit of `tree`.
 
+    `url` is what the Application calls the tree's repository, where that is another name for it.
     `capabilities` are the destination's, `others` the trees of sources that do not follow what
     `tree` shows, by their repoURL and targetRevision. Raises PlanRefused where Argo CD renders
     nothing with Helm or a path leaves its repository, ChartRefused for a file that is missing.
     """
-    reading = _Reading(manifest, tree, others or {}, capabilities)
+    reading = _Reading(manifest, tree, url or tree.repository, others or {}, capabilities)
     return tuple(_inputs(reading, index, source) for index, source in _helm_sources(reading))
 
 
@@ -97,7 +95,7 @@ def _inputs(reading: _Reading, index: int, source: Source) -> ChartInputs:
     manifest, tree, known = reading.manifest, reading.tree, reading.capabilities
     spec = manifest.application.spec
     home = None if source.is_remote else Place(reading.tree_of(source), inside("", source.path))
-    helm = placed(manifest, source, path_of(spec, index), home)
+    helm = helm_of(manifest, source, path_of(spec, index), home)
     options = helm.options
     variables = variables_of(manifest, source, tree)
     refs = {s.ref: reading.tree_of(s) for s in spec.all_sources if s.ref}

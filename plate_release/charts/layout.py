@@ -20,9 +20,7 @@ _DEEPEST = 12  # of what is packed
 _HTTP = ("http://", "https://")
 
 
-def lay_out(
-    helm: Helm, inputs: ChartInputs, home: Path, files: Mapping[str, bytes] | None = None
-) -> Path:
+def lay_out(helm: Helm, inputs: ChartInputs, home: Path, files: Mapping[str, bytes]) -> Path:
     """Write the chart below `home`, other bytes in `files` by real paths, and return its folder.
 
     Where charts/ lacks a dependency, `helm dependency build` brings all of them, as for Argo CD:
@@ -34,9 +32,9 @@ def lay_out(
     if inputs.remote:
         folder = fetched(helm, inputs.remote, tree)
     else:
-        _export(inputs, inputs.chart, tree, files or {})
+        _export(inputs, inputs.chart, tree, files)
         folder = tree / inputs.chart
-        _build(helm, inputs, folder, home, files or {})
+        _build(helm, inputs, folder, home, files)
     if SKIP_SCHEMA in inputs.flags:
         # helm 3 holds values.yaml to it when it lints, whatever the flag says.
         (folder / "values.schema.json").unlink(missing_ok=True)

@@ -61,7 +61,7 @@ def path_of(spec: ApplicationSpec, index: int) -> Path:
     return ("spec", "sources", index) if spec.sources else ("spec", "source")
 
 
-def placed(manifest: Manifest, source: Source, path: Path, home: Place | None) -> PlacedHelm:
+def helm_of(manifest: Manifest, source: Source, path: Path, home: Place | None) -> PlacedHelm:
     """Merge the override files in the source's folder, if it has one.
 
     Raises ChartRefused for an override file that cannot be read.

@@ -52,7 +52,7 @@ def open_charts(helm: Helm, inputs: Sequence[ChartInputs]) -> Iterator[tuple["Op
         ) from error
     with temporary as name:
         homes = [(one, Path(name) / str(one.source)) for one in inputs]
-        yield tuple(OpenChart(helm, one, home, lay_out(helm, one, home)) for one, home in homes)
+        yield tuple(OpenChart(helm, one, home, lay_out(helm, one, home, {})) for one, home in homes)
 
 
 def _in_memory() -> str | None:

@@ -7,7 +7,7 @@ from plate_release.application import Source, same_repository
 from plate_release.charts.dependencies import dependencies_of, folders_of
 from plate_release.charts.discover import Manifest
 from plate_release.charts.environment import variables_of
-from plate_release.charts.overrides import path_of, placed
+from plate_release.charts.overrides import helm_of, path_of
 from plate_release.charts.valuefiles import Place, Roots, expanded, inside, is_glob
 from plate_release.errors import PlanRefused
 from plate_release.model import Tree
@@ -68,7 +68,7 @@ def named_values(
         paths: list[str] = []
         with suppress(PlanRefused):
             home = Place(tree, inside("", source.path)) if source in ours and source.path else None
-            options = placed(manifest, source, path_of(spec, index), home).options
+            options = helm_of(manifest, source, path_of(spec, index), home).options
             roots = Roots(home, refs, variables_of(manifest, source, tree))
             for name in roots.named(options):
                 with suppress(PlanRefused):

@@ -108,7 +108,8 @@ def test_charts_render_side_by_side(helm: Helm) -> None:
     found = applications(tree).services("prod")
 
     def render(name: str) -> list[str]:
-        with open_charts(helm, chart_inputs(found[name], tree)) as (chart,):
+        url = found[name].application.spec.all_sources[0].repo_url
+        with open_charts(helm, chart_inputs(found[name], tree, url=url)) as (chart,):
             return [one.kind for one in chart.render().objects]
 
     with ThreadPoolExecutor(4) as pool:
