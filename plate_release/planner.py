@@ -23,6 +23,7 @@ from plate_release.charts import (
     proven,
     review,
     split_image,
+    tag_of,
     validate,
     written,
 )
@@ -119,6 +120,7 @@ def _open(
     inputs = chart_inputs(
         target.manifest,
         trees[target.repository],
+        url=target.url,
         capabilities=target.capabilities,
         others=target.others,
     )
@@ -341,7 +343,7 @@ def _planned(draft: _Draft, effect: _Effect) -> ServicePlan:
     places = {container.place for container in draft.wanted.keys.containers}
     images = _images(c.image for c in containers(after) if c.place in places)
     # Of several services of an Application, those whose tag it is.
-    found = {name: image for name, image in effect.others.items() if plan.after in name}
+    found = {name: image for name, image in effect.others.items() if plan.after in tag_of(name)}
     return replace(plan, images=images, objects=after, found={**plan.found, **found})
 
 

@@ -38,9 +38,10 @@ def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Pla
     """
     targets = find_targets(desk, [ask.service for ask in asks])
     trees = {target.repository: desk.head(target.repository) for target in targets}
-    checks = _checks(desk, partial(_judge, desk), partial(ask_registry, desk))
-    if rollback:
-        checks = _checks(desk, _accept, _ask_nobody)
+    judge, ask = (
+        (_accept, _ask_nobody) if rollback else (partial(_judge, desk), partial(ask_registry, desk))
+    )
+    checks = _checks(desk, judge, ask)
     plan = plan_release(list(zip(targets, asks, strict=True)), trees, desk.helm, checks)
     _tell(desk, plan)
     return plan

@@ -12,7 +12,7 @@ from plate_release.cluster.workloads import running
 from plate_release.desk import Desk
 from plate_release.errors import ClusterUnavailable, PlanRefused, TagRefused
 from plate_release.images.reference import is_repository
-from plate_release.images.registry import ImageMissing, RegistryUnavailable
+from plate_release.images.registry import ImageMissing, NotAdmitted, RegistryUnavailable
 from plate_release.model import Ask, Check, Finding, FoundImage, Image
 from plate_release.plan import RegistryAnswer, ServicePlan
 from plate_release.targets import app_ref
@@ -77,10 +77,12 @@ def _answer(desk: Desk, image: Image) -> RegistryAnswer:
 
 def _unknown(desk: Desk, image: Image, error: RegistryUnavailable) -> RegistryAnswer:
     if desk.options.image_check == "require":
+        login = "Set REGISTRY, REGISTRY_USERNAME and REGISTRY_PASSWORD, or use docker login"
         raise PlanRefused(
             f"It cannot be checked that {image} exists.",
             why=str(error),
-            todo="Try again, or pass --image-check warn.",
+            todo=f"{login if isinstance(error, NotAdmitted) else 'Try again'},"
+            " or pass --image-check warn.",
         ) from error
     text = f"It could not be checked that {image} exists: {error}"
     return RegistryAnswer(findings=(Finding("warning", Check.IMAGE_UNCHECKED, text),))

@@ -254,6 +254,59 @@ def test_a_key_that_is_the_only_one_is_believed(repository: Repository, containe
     assert status == 0, report
 
 
+def test_a_service_whose_tag_falls_back_to_another_s_is_released_beside_it(
+    repository: Repository,
+) -> None:
+    image = "x/{0}:{{{{ {1} .Values.global.tag }}}}"
+    containers = [
+        f"{{name: {name}, image: '{image.format(name, tag)}'}}"
+        for name, tag in (("api", ""), ("worker", ".Values.worker.tag | default"))
+    ]
+    repository.service("api", "values-prod.yaml")
+    keys = "{{application: api-prod, tag-key: {}}}"
+    repository.write(
+        {
+            "charts/api/values-prod.yaml": "global: {tag: 1.4.2}\nworker: {tag: ''}\n",
+            "charts/api/templates/api.yaml": POD.format(name="api", containers=containers[0]),
+            "charts/api/templates/worker.yaml": POD.format(name="w", containers=containers[1]),
+            "environments/prod.yaml": f"services: {{api: {keys.format('global.tag')},"
+            f" worker: {keys.format('worker.tag')}}}\n",
+        }
+    )
+    status, report = repository.plan("api=1.5.0", "worker=1.6.0")
+    assert status == 0, report
+    assert "+        image: x/worker:1.6.0" in report["diff"]
+    status, report = repository.plan("api=1.5.0")
+    assert (status, "+        image: x/worker:1.5.0" in report["diff"]) == (0, True), report
+
+
+def test_values_of_another_repository_s_chart_are_read_where_the_repository_is_a_path(
+    repository: Repository, tmp_path: Path
+) -> None:
+    charts = Repository(tmp_path / "charts", tmp_path / "charts.git")
+    repository.service("api", "$v/values/prod.yaml")
+    for name in ("Chart.yaml", "templates/api.yaml"):
+        file = repository.root / "charts/api" / name
+        charts.write({f"api/{name}": file.read_text()})
+        file.unlink()
+    charts.push()
+    sources = (
+        f"sources:\n    - {{repoURL: {charts.bare}, targetRevision: main, path: api,"
+        " helm: {valueFiles: [$v/values/prod.yaml]}}\n"
+        f"    - {{repoURL: {HOME}, targetRevision: main, ref: v}}\n"
+    )
+    manifest = (repository.root / "environments/api.yaml").read_text()
+    start, end = manifest.index("source:"), manifest.index("  destination:")
+    repository.write(
+        {
+            "environments/api.yaml": f"{manifest[:start]}{sources}{manifest[end:]}",
+            "values/prod.yaml": "tag: 1.4.2\n",
+        }
+    )
+    status, report = repository.plan("api=1.5.0")
+    assert (status, [edit["file"] for edit in report["edits"]]) == (0, ["values/prod.yaml"]), report
+
+
 def test_a_tag_that_the_service_takes_as_it_is_is_written_as_it_is(repository: Repository) -> None:
     repository.service("api", "values-prod.yaml")
     containers = (

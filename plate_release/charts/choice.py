@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from plate_release.charts.inputs import Layer, Parameter
 from plate_release.charts.search import Candidate, Search, Sought, as_text
 from plate_release.charts.winner import editable, last_file
 from plate_release.charts.workloads import Container, split_image
@@ -22,10 +21,10 @@ def only(searches: Sequence[Search], found: Sequence[Candidate], sought: Sought)
     file = sought.values_file
     if file:
         everyone = found
-        found = [one for one in found if one.setter and one.setter.goes_by(file)]
+        found = [one for one in found if one.stands_in(file)]
         if not found:
             _refuse_overridden(everyone, file)
-    own = [one for one in found if one.setter and not _is_default(one.setter)]
+    own = [one for one in found if one.is_own]
     for choice in (found, own):
         if len(choice) == 1:
             return choice[0]
@@ -57,10 +56,6 @@ def _refuse_overridden(found: Sequence[Candidate], file: str) -> None:
                 why=f"It is read after {file}.",
                 todo=f"Remove it there, or name {one.setter.file} as values-file.",
             )
-
-
-def _is_default(setter: Layer | Parameter) -> bool:
-    return isinstance(setter, Layer) and setter.is_default
 
 
 def refuse_stranger(
@@ -163,8 +158,7 @@ def _choice(found: Sequence[Candidate], sought: Sought) -> str:
     """Return the setting that would choose the likeliest."""
 
     def unlikely(one: Candidate) -> tuple[bool, bool, int]:
-        is_set = one.setter is not None and not _is_default(one.setter)
-        return not _is_called(one, sought.service), not is_set, -len(one.containers)
+        return not _is_called(one, sought.service), not one.is_own, -len(one.containers)
 
     first, *others = sorted(found, key=unlikely)
     if first.setter and all(one.path == first.path for one in others):

@@ -90,10 +90,6 @@ class Parameter:
     line: int
     real: str = ""
 
-    def goes_by(self, path: str) -> bool:
-        """Whether a path names its file."""
-        return path == self.file
-
 
 @dataclass(frozen=True, slots=True)
 class RemoteChart:

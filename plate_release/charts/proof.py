@@ -1,5 +1,6 @@
 """Prove that an edit brings the asked image to the containers, and nothing else. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
@@ -7,7 +8,7 @@ from plate_release.charts.derived import Shift, Shifts, follows, is_hash, shifte
 from plate_release.charts.difference import Change, Difference
 from plate_release.charts.key import Wanted
 from plate_release.charts.objects import KubernetesObject, Objects
-from plate_release.charts.workloads import Container, containers, split_image
+from plate_release.charts.workloads import Container, ContainerPlace, containers, split_image
 from plate_release.errors import NoEffect, PlanRefused, some_of
 from plate_release.model import Check, Finding, Image
 
@@ -92,6 +93,10 @@ def prove(
     else would change.
     """
     now = {container.place: container.image for container in containers(after)}
+    # A container may take its tag from the one key or, where that is empty, from the other.
+    asked: dict[ContainerPlace, list[Image]] = defaultdict(list)
+    for one, container in _of_each(wanted):
+        asked[container.place].append(one.image(container))
     for one, container in _of_each(wanted):
         image = now.get(container.place)
         if image is not None and str(split_image(image)) != image:
@@ -101,7 +106,8 @@ def prove(
                 todo=f"Ask for a digest too: {one.ask.service}={one.ask.tag}@sha256:...",
             )
         # One that is gone is told below as what nobody asked for.
-        if image is not None and not _is(split_image(image), one.image(container)):
+        is_asked = any(_is(split_image(image or ""), each) for each in asked[container.place])
+        if image is not None and not is_asked:
             raise NoEffect(
                 f"the edit has no effect: {container} would run {image}",
                 why=f"Asked was {one.image(container)}.",

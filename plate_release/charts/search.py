@@ -135,6 +135,16 @@ class Candidate:
         """The key that leads to it."""
         return self.search.key(self.path)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the environment sets it, and not the default values that all share."""
+        is_default = isinstance(self.setter, Layer) and self.setter.is_default
+        return self.setter is not None and not is_default
+
+    def stands_in(self, file: str) -> bool:
+        """Whether a values file sets it last."""
+        return isinstance(self.setter, Layer) and self.setter.goes_by(file)
+
     def __str__(self) -> str:
         where = self.setter.file if self.setter else "a subchart's default values"
         return f"{self.key} in {where}: {', '.join(map(str, self.containers))}"

@@ -38,6 +38,10 @@ class RegistryUnavailable(Exception):
     """The registry gave no answer that says whether the image exists."""
 
 
+class NotAdmitted(RegistryUnavailable):
+    """The registry wants a login, or another one."""
+
+
 class _NoTLS(RegistryUnavailable):
     """What answers does not speak TLS."""
 
@@ -111,9 +115,7 @@ class Access:
             answer, at = self._follow(url, headers, self._authorization, limit=limit)
         if answer.status in (requests.codes.unauthorized, requests.codes.forbidden):
             who = "the login given" if self._sent else "anyone without a login"
-            raise RegistryUnavailable(
-                f"{self.where.host} does not let {who} read {self.where.path}"
-            )
+            raise NotAdmitted(f"{self.where.host} does not let {who} read {self.where.path}")
         return answer
 
     def _follow(

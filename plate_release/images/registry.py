@@ -17,13 +17,13 @@ import requests
 from requests.utils import parse_header_links
 
 from plate_release.errors import TagRefused
-from plate_release.images.access import Access, Answer, RegistryUnavailable
+from plate_release.images.access import Access, Answer, NotAdmitted, RegistryUnavailable
 from plate_release.images.credentials import Login, docker_login
 from plate_release.images.reference import is_digest, locate
 from plate_release.images.tags import nearest
 from plate_release.model import FoundImage, Image
 
-__all__ = ["ImageMissing", "NotAnImage", "Registry", "RegistryUnavailable"]
+__all__ = ["ImageMissing", "NotAdmitted", "NotAnImage", "Registry", "RegistryUnavailable"]
 
 _INDEXES = (
     "application/vnd.oci.image.index.v1+json",
