@@ -113,7 +113,8 @@ def _undecided(
 
 def _follows(container: Container, tag: Candidate) -> bool:
     """Whether a container's image holds the tag too."""
-    return as_text(tag.value) in container.image
+    text = as_text(tag.value)
+    return text != "" and text in container.image
 
 
 def _goes_by(container: Container, service: str) -> bool:

@@ -80,3 +80,30 @@ def test_a_clock_that_turns_is_no_change_of_an_application_that_reads_the_file_t
     after = ["20:00"] * 20
     old, new = charts(["19:59", *after], after, tags=("1", "1"))
     assert changed([old], [new]).objects == ()
+
+
+def test_a_secret_that_is_made_anew_each_time_is_hidden_wherever_it_stands() -> None:
+    made = count(1)
+
+    class Random(Chart):
+        def render(self) -> Rendered:
+            secret = f"generated-{next(made)}"
+            pod = super().render()
+            text = (
+                "# Source: shop/templates/secret.yaml\n"
+                f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\n"
+                f"stringData: {{p: {secret}}}\n"
+                "---\n# Source: shop/templates/config.yaml\n"
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"
+                f"data: {{line: 'host {secret} {self.tag}'}}\n"
+            )
+            return Rendered((*pod.objects, *objects_in(text)), {})
+
+    old, new = (cast("OpenChart", Random(["now"] * 20, tag)) for tag in ("1.4.2", "1.5.0"))
+    before = old.render()
+    found = containers(objects_of([before]))
+    key = Key.parse("image.tag")
+    keys = ImageKeys("values.yaml", key, False, dict.fromkeys(found, Affixes()), {key: "1.4.2"})
+    change = proven([old], [before], [new], [Wanted(keys, Ask("shop", "1.5.0"))])
+    assert "host (secret, fingerprint" in change.difference.text
+    assert "generated" not in change.difference.text
