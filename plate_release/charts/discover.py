@@ -1,5 +1,6 @@
 """Find the Argo CD Applications that stand in a repository."""
 
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -60,7 +61,7 @@ class Generator:
     texts: frozenset[str] = field(default_factory=frozenset, repr=False)
 
     def may_name(self, file: str) -> bool:
-        """Whether its template may name a values file, by the file's own name."""
+        """Whether its template may name a values file, whatever its variables stand for."""
         return any(_may_be(text, file) for text in self.texts)
 
 
@@ -168,11 +169,12 @@ def _object(
 
 def _may_be(text: str, file: str) -> bool:
     """Whether a text with variables (`values-{{env}}.yaml`), or a glob, may mean a file."""
-    name = text.rpartition("/")[2]
-    if not name.endswith((".yaml", ".yml")):
+    if not text.endswith((".yaml", ".yml")):
         return False
-    parts = map(re.escape, re.split(r"\{\{.*?\}\}|\*+", name))
-    return re.fullmatch(".*".join(parts), file.rpartition("/")[2]) is not None
+    # What it starts at is not known: a chart's folder, or a repository by its $ref.
+    below = re.sub(r"^(?:\$[\w-]+/|\.{0,2}/)*", "", posixpath.normpath(text))
+    parts = map(re.escape, re.split(r"\{\{.*?\}\}|\*+", below))
+    return re.fullmatch(f"(?:.*/)?{'.*'.join(parts)}", file) is not None
 
 
 def _is_template(application: Application) -> bool:

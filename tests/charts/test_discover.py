@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from plate_release.charts import Sought, applications, find, unknown_service
+from plate_release.charts.discover import Generator
 from plate_release.errors import PlanRefused
 
 from .conftest import ROOT, DirectoryTree
@@ -257,3 +258,23 @@ def test_what_may_be_the_service_is_told_with_what_to_configure(
     unknown = unknown_service(found, Sought("shop"), "prod", None, elsewhere)
     assert unknown.todo == todo
     assert (f"There is {name} ({file}, line 1)." in unknown.why) is ("shop" in name)
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "may"),
+    [
+        ("values-prod.yaml", "charts/shop/values-prod.yaml", True),
+        ("values-{{env}}.yaml", "charts/shop/values-prod.yaml", True),
+        ("../../staging/values.yaml", "staging/values.yaml", True),
+        ("../../staging/values.yaml", "production/values.yaml", False),
+        ("$values/envs/{{ .path.basename }}/values.yaml", "envs/prod/values.yaml", True),
+        ("$values/envs/{{ .path.basename }}/values.yaml", "apps/prod/values.yaml", False),
+        ("{{.path.path}}/values.yaml", "envs/eu/prod/values.yaml", True),
+        ("/envs/**/values.yaml", "envs/eu/prod/values.yaml", True),
+        ("../common/../prod/values.yaml", "prod/values.yaml", True),
+        ("values.yaml", "my-values.yaml", False),
+        ("values", "values", False),
+    ],
+)
+def test_which_files_an_application_set_may_name(text: str, file: str, *, may: bool) -> None:
+    assert Generator("shops", "set.yaml", 1, frozenset({text})).may_name(file) is may
