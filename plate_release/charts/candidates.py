@@ -34,9 +34,12 @@ def tag_candidates(search: Search) -> list[Candidate]:
     """
     claims = _claims(search)
     hidden = dict.fromkeys(_unseen(search, chain(*claims.values())))
-    if _certain(claims.values()) and not hidden:
-        return candidates_of(search, claims)
-    return marked(search, list(claims | hidden), claims)
+    if not _certain(claims.values()):
+        paths = list(claims | hidden)
+        return marked(search, paths, claims if len(paths) == 1 else {})
+    # What is certain stays so: another value's mark may leave its container out.
+    found = {one.path: one.affixes for one in marked(search, list(hidden), claims)}
+    return candidates_of(search, claims | found)
 
 
 def candidate_at(search: Search, path: Path) -> list[Candidate]:

@@ -21,12 +21,11 @@ from plate_release.errors import ChartRefused, PlanRefused
 _MOST_ALONE = 20
 
 
-def marked(search: Search, paths: Sequence[Path], claims: Claims) -> list[Candidate]:
+def marked(search: Search, paths: Sequence[Path], believed: Claims) -> list[Candidate]:
     """Render with a mark in each value; return those whose mark an image shows.
 
-    A chart that does not take all marks at once is tried with each alone, and where it does not
-    take the only one, what that value claims is believed. Raises PlanRefused where it cannot be
-    told.
+    A chart that does not take all marks at once is tried with each alone, and where it takes none,
+    what is `believed` is returned. Raises PlanRefused where that is nothing.
     """
     marks = {path: _mark(search.value(path), index) for index, path in enumerate(paths)}
     values = _without_digests(search)
@@ -36,8 +35,8 @@ def marked(search: Search, paths: Sequence[Path], claims: Claims) -> list[Candid
         found, refused = _alone(search, marks, values)
         if found or not refused:
             return found
-        if len(paths) == 1 and claims.get(paths[0]):
-            return candidates_of(search, claims)
+        if any(believed.values()):
+            return candidates_of(search, believed)
         raise PlanRefused(
             f"The key that holds the image of {search.name} cannot be told.",
             why=f"Possible: {', '.join(str(search.key(path)) for path in paths)}.\n{error.why}",

@@ -176,6 +176,7 @@ RELEASED = [
     Released("same-tag-beside"),
     Released("left-blank"),
     Released("blank-beside-a-prefix"),
+    Released("word-in-a-tag-beside"),
     Released("values-yaml-named", file="chart/values.yaml"),
     Released("strict-version"),
     Released("two-documents", key="---[0].image.tag", tag_key="---[0].image.tag"),
