@@ -6,7 +6,8 @@ value that does not show), the chart is rendered once more with a mark in each, 
 come out in images tell.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -21,6 +22,7 @@ from plate_release.charts.search import (
     role,
 )
 from plate_release.charts.workloads import Container, split_image
+from plate_release.errors import PlanRefused
 from plate_release.model import Image
 
 _ALGORITHM = "sha256:"  # some charts write it before the digest
@@ -34,12 +36,31 @@ def tag_candidates(search: Search) -> list[Candidate]:
     """
     claims = _claims(search)
     hidden = dict.fromkeys(_unseen(search, chain(*claims.values())))
-    if not _certain(claims.values()):
-        paths = list(claims | hidden)
-        return marked(search, paths, claims if len(paths) == 1 else {})
-    # What is certain stays so: another value's mark may leave its container out.
-    found = {one.path: one.affixes for one in marked(search, list(hidden), claims)}
-    return candidates_of(search, claims | found)
+    if not claims:
+        return marked(search, list(hidden), {})
+    if _certain(claims.values()):
+        known, unsure = candidates_of(search, claims), list(hidden)
+    else:
+        known = marked(search, list(claims), claims if len(claims) == 1 else {})
+        unsure = [path for path in hidden if path not in claims]
+    return _joined(search, known, _suspected(search, unsure)) if known else []
+
+
+def _suspected(search: Search, paths: list[Path]) -> list[Candidate]:
+    """Return those of the values that do not show which are a tag, none where that is not told."""
+    with suppress(PlanRefused):
+        return marked(search, paths, {})
+    return []
+
+
+def _joined(
+    search: Search, known: Iterable[Candidate], more: Iterable[Candidate]
+) -> list[Candidate]:
+    """Add candidates, and the containers of one that is known: a mark may leave out its own."""
+    claims: dict[Path, Mapping[Container, Affixes]] = {}
+    for one in (*known, *more):
+        claims[one.path] = {**one.affixes, **claims.get(one.path, {})}
+    return candidates_of(search, claims)
 
 
 def candidate_at(search: Search, path: Path) -> list[Candidate]:

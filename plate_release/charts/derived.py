@@ -22,6 +22,7 @@ Shift: TypeAlias = tuple[str, str]
 _HASH = re.compile(r"[0-9a-f]{5,128}")
 _LENGTHS = {32, 40, 64, 128}  # characters of what is a hash without being named so
 _HASHED = re.compile(r"checksum|hash|(?<![a-z])sha(?![a-z])|digest|rollme", re.IGNORECASE)
+_SUM = re.compile(r"^checksum/|checksum$")
 _DIGIT = re.compile(r"\d")
 # What moves to other data where it changes.
 _STORES = {
@@ -29,6 +30,7 @@ _STORES = {
     *("hostPath", "nfs", "volumeHandle"),
 }
 _VERSIONED = re.compile(r"(?i:version|build|image|release|revision(?!history))|(?<![a-z])tag|Tag")
+_VERSION = re.compile(r"(?i:version)$|[tT]ag$")
 _SIGNS = re.compile(r"[-_+]")
 _DIGEST_CUTS = (64, 16, 15, 12, 10, 8, 7)
 _CUT = 6  # characters at least of a tag that is cut
@@ -63,7 +65,8 @@ class Shifts:
         less = {pair for image in images for pair in _less(*image)}
         tags = {(old.tag, new.tag) for old, new in images if old.tag and new.tag}
         alone = {(old.tag or "", new.tag) for old, new in images if new.tag}
-        alone |= {(old.digest or "", new.digest or "") for old, new in images}
+        digests = {(old.digest or "", new.digest or "") for old, new in images}
+        alone |= {(old, new) for old, new in digests if old != new}
         plain = (pair for pair in whole if len(pair[0]) >= _PART or pair[0][:1] in {":", "@"})
         return cls(frozenset(tags), frozenset(alone), _sorted(plain), _sorted(whole | less))
 
@@ -163,16 +166,23 @@ _FORMS: tuple[Callable[[str], str], ...] = (
 
 def follows(one: KubernetesObject, change: Change, shifts: Shifts) -> bool:
     """Whether a change of an object is one of the shifts, or one of a hash. Pure."""
-    old, new = ("" if side is None else side for side in (change.before, change.after))
+    old, new = change.before, change.after
     if {type(old), type(new)} <= {int, float}:
-        named = _VERSIONED.search(str(change.path[-1])) is not None
-        return named and (str(old), str(new)) in shifts.said
-    if not isinstance(old, str) or not isinstance(new, str) or _STORES & {*change.path}:
+        names = _VERSION if float in {type(old), type(new)} else _VERSIONED
+        return (
+            names.search(str(change.path[-1])) is not None and (str(old), str(new)) in shifts.said
+        )
+    if _STORES & {*change.path}:
+        return False
+    texts = tuple("" if side is None else side for side in (old, new))
+    if not all(isinstance(text, str) for text in texts):
         return False
     says = bool({"labels", "annotations"} & {*change.path})
-    is_whole = (old, new) in shifts.alone or (says and (old, new) in shifts.said)
-    if is_whole and 1 not in {len(old), len(new)}:
+    is_whole = texts in shifts.alone or (says and texts in shifts.said)
+    if is_whole and 1 not in {*map(len, texts)}:
         return True
+    if old is None or new is None:
+        return False
     return _is_shifted(old, new, shifts, says=says) or _is_checksum(one, change)
 
 
@@ -226,7 +236,7 @@ def _is_checksum(one: KubernetesObject, change: Change) -> bool:
     named = _HASHED.search(str(name or change.path[-1]))
     sides = [_plain(side) for side in (change.before, change.after)]
     # A cut one may happen to be all digits.
-    summed = "annotations" in change.path and "checksum" in str(change.path[-1])
+    summed = "annotations" in change.path and _SUM.search(str(change.path[-1]))
     if not summed and any(side.isdigit() and len(side) not in _LENGTHS for side in sides):
         return False
     return all(map(is_hash, sides)) and (

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from plate_release.charts.reading import Path, placed
@@ -24,8 +25,8 @@ _MOST_ALONE = 20
 def marked(search: Search, paths: Sequence[Path], believed: Claims) -> list[Candidate]:
     """Render with a mark in each value; return those whose mark an image shows.
 
-    A chart that does not take all marks at once is tried with each alone, and where it takes none,
-    what is `believed` is returned. Raises PlanRefused where that is nothing.
+    A chart that does not take all marks at once is tried with each alone; where none of them is
+    found and some are refused, it is what is `believed`. Raises PlanRefused where that is nothing.
     """
     marks = {path: _mark(search.value(path), index) for index, path in enumerate(paths)}
     values = _without_digests(search)
@@ -61,17 +62,16 @@ def _alone(
 def shown(search: Search, marks: Mapping[Path, Any], values: Any) -> list[Candidate]:
     """Render with the marks; raises ChartRefused where the chart does not take them.
 
-    A mark that takes the place of a whole image hides the others: each is tried alone then.
+    A mark that takes the place of a whole image hides the others, and of two in one tag the one is
+    no affix of the other: each is tried alone then.
     """
     changes = dict(marks)
     for path, mark in marks.items():
         if role(search.value(path), search.containers) == "whole":
             changes[path] = f"{split_image(as_text(search.value(path))).repository}:{mark}"
-    shown = containers(search.chart.render(placed(values, changes)).objects)
+    then = containers(search.chart.render(placed(values, changes)).objects)
     before = {container.place: container for container in search.containers}
-    kept = [one for one in shown if one.place in before and _is_kept(one, before[one.place])]
-    if len(kept) < len(shown) and len(marks) > 1:
-        return _alone(search, marks, values)[0]
+    kept = [one for one in then if one.place in before and _is_kept(one, before[one.place])]
     users = {
         path: {
             before[one.place]: _affixes(one.image, as_text(mark))
@@ -80,6 +80,9 @@ def shown(search: Search, marks: Mapping[Path, Any], values: Any) -> list[Candid
         }
         for path, mark in marks.items()
     }
+    taken = list(chain(*users.values()))
+    if len(marks) > 1 and (len(kept) < len(then) or len(taken) > len(set(taken))):
+        return _alone(search, marks, values)[0]
     return candidates_of(search, {path: found for path, found in users.items() if found})
 
 

@@ -20,7 +20,12 @@ _KEEPERS = {  # beside most custom resources
     "PersistentVolumeClaim",
     "StatefulSet",
 }
-_FORGETFUL = {"AnalysisRun", "PipelineRun", "Rollout", "TaskRun", "Workflow"}
+# Kinds and groups of custom resources that hold none.
+_FORGETFUL = {
+    *("PodMonitor", "PrometheusRule", "ServiceMonitor"),
+    *("argoproj.io", "external-secrets.io", "gateway.networking.k8s.io", "keda.sh"),
+    *("networking.istio.io", "tekton.dev", "traefik.io"),
+}
 _PULLED = ["Always", "IfNotPresent"]
 _SHOWN = 10
 
@@ -45,7 +50,7 @@ def unexplained(difference: Difference, wanted: Sequence[Wanted]) -> Iterator[st
 
 def _keeps(one: KubernetesObject) -> bool:
     """Whether what an object holds may go with its name, as a database of an operator's does."""
-    return one.kind in _KEEPERS or (one.is_custom and one.kind not in _FORGETFUL)
+    return one.kind in _KEEPERS or (one.is_custom and not _FORGETFUL & {one.kind, one.group})
 
 
 def _is_explained(

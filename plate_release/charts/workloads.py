@@ -93,13 +93,18 @@ def tag_of(text: str) -> str:
 def retagged(text: str, tag: str, old: str = "") -> str:
     """Return a value or an image with another tag, and without its digest.
 
-    Of an image's tag that is more than `old`, such as `v1.4.2-slim`, just that is replaced.
+    Of an image's tag that is more than `old`, such as `v1.4.2-slim`, just that is replaced; it may
+    be without the leading v that `old` has.
     """
     name = text.partition("@")[0]
     if not _is_reference(name):
         return tag
     image = split_image(name)
-    return f"{image.repository}:{(image.tag or '').replace(old, tag) if old else tag}"
+    for was, becomes in ((old, tag), (old.removeprefix("v"), tag.removeprefix("v"))):
+        before, found, behind = (image.tag or "").partition(was) if was else ("", "", "")
+        if found:
+            return f"{image.repository}:{before}{becomes}{behind}"
+    return f"{image.repository}:{tag}"
 
 
 def _is_reference(name: str) -> bool:

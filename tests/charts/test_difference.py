@@ -467,6 +467,7 @@ UNASKED = [
     ({"name": "api-facade"}, {"name": "api-decade"}),
     ({"role-id": "0123456789abcdef0123"}, {"role-id": "abcdef01234567890123"}),
     ({"minor": "1.4"}, {"minor": ""}),
+    ({"checksum-port": "80801"}, {"checksum-port": "80802"}),
 ]
 
 
@@ -555,6 +556,8 @@ spec: {template: {spec: {containers: [{name: shop, image: 'shop:%s', %s}]}}}
         (("16.2", "16.4"), "version: 16.2", "version: 16.4", True),
         (("16", "16.4"), "version: 16", "version: 16.4", True),
         (("16.2", "16.4"), "ratio: 16.2", "ratio: 16.4", False),
+        (("16.2", "16.4"), "imageBudget: 16.2", "imageBudget: 16.4", False),
+        (("1.4.2", "1.5.0"), "a: b", "a: b, nodeName: ''", False),
         (("v1.4.2", "v1.5.0"), "args: [web-1-4-2]", "args: [web-1-5-0]", True),
         (("1.4.2-RC1", "1.4.2-RC2"), "args: [1.4.2-rc1]", "args: [1.4.2-rc2]", True),
         (("1.4.2", "1.5.0"), "imagePullPolicy: {a: Always}", "imagePullPolicy: [a]", False),
@@ -617,6 +620,18 @@ def test_what_holds_something_is_not_renamed_with_the_tag(
 
     with pytest.raises(PlanRefused, match="would change more than the image"):
         proved(chart("111"), chart("222"), Ask("s", "222"))
+
+
+@pytest.mark.parametrize(
+    ("api", "kind"), [("networking.istio.io/v1", "VirtualService"), ("x.io/v1", "ServiceMonitor")]
+)
+def test_what_holds_nothing_may_be_named_by_the_tag(api: str, kind: str) -> None:
+    def chart(tag: str) -> Objects:
+        return rendered(
+            pod(f"s:{tag}"), f"apiVersion: {api}\nkind: {kind}\nmetadata: {{name: s-{tag}}}\n"
+        )
+
+    assert proved(chart("111"), chart("222"), Ask("s", "222")) == ()
 
 
 BLANK = FIELD.replace("shop:%s", "shop:1.4.2") % "env: [{name: TAG, value: %s}]"
