@@ -1,5 +1,6 @@
 """The proof of what edited files do in the cluster."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -10,11 +11,13 @@ from plate_release.charts.proof import prove, unexplained
 from plate_release.charts.reading import dotted
 from plate_release.charts.render import OpenChart
 from plate_release.charts.secrets import held_texts, secret_texts
-from plate_release.charts.workloads import TESTS, containers
+from plate_release.charts.workloads import TESTS, containers, tag_of
 from plate_release.model import Check, Finding
 
 # How often a chart is rendered to see what differs each time: one random digit of two may be equal.
 _ATTEMPTS = 8
+_PARTS = re.compile(r"[-_:/@ ]")
+_LEAST_TAG = 3  # characters: a shorter one stands in anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,18 @@ def _compared(
 
 def _secrets(rendered: Iterable[Rendered], objects: Objects) -> frozenset[str]:
     """Return the texts to show nowhere; what an image or an object is called is none."""
-    called = {container.image for container in containers(objects)}
-    called |= {name for one in objects for name in (one.name, one.namespace)}
+    images = {container.image for container in containers(objects)}
+    called = images | {name for one in objects for name in (one.kind, one.name, one.namespace)}
     texts = {text for one in rendered for text in secret_texts(one.values)}
     # What is rendered alike is one body.
     unique = {id(one.body): one for one in objects}
     texts |= {text for one in unique.values() for text in held_texts(one)}
-    return frozenset(text for text in texts if not any(text in name for name in called))
+    tags = {tag for image in images if len(tag := tag_of(image)) >= _LEAST_TAG}
+    return frozenset(
+        text
+        for text in texts
+        if not any(text in name for name in called) and tags.isdisjoint(_PARTS.split(text))
+    )
 
 
 def _rendered(

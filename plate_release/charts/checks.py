@@ -18,7 +18,8 @@ from typing import Any
 
 from plate_release.charts.objects import KubernetesObject, Objects
 from plate_release.charts.reading import Path, at, dotted, maps
-from plate_release.charts.secrets import hides, is_secret, tells
+from plate_release.charts.secrets import hides, is_secret
+from plate_release.charts.telling import tells
 from plate_release.charts.workloads import TESTS, containers, split_image
 from plate_release.model import Check, Finding
 

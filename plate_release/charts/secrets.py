@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -16,34 +16,18 @@ import yaml
 from plate_release.charts.inputs import ChartInputs
 from plate_release.charts.objects import KubernetesObject
 from plate_release.charts.reading import Path, at, leaves, load
+from plate_release.charts.telling import secret_spans, tells
 
 _OPEN = {(name,) for name in ("apiVersion", "kind", "type", "immutable", "metadata")}
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _VALUES = {"data", "stringdata", "encrypteddata"}
-_TELLING = re.compile(
-    r"(?i:passw|passphrase|pwd|secret|token|credential|dsn|connection[-_]?string"
-    r"|(?:api|access|private|encryption|signing|master|licen[cs]e|ssh|storage|account)[-_]?key"
-    r"|webhook[-_]?url|(?:^|[-_]|require|pg)pass$|jwt$)|_KEY$|_PAT$"
-)
-_SAID = re.compile(
-    # An option, a key of a text, the login in an address, a header.
-    r"(?i)((?<![\w-])--?[\w-]{0,60}?(?:passw|secret|token|api[-_]?key)[\w-]{0,60}"
-    r"(?<!name)(?<!ref)(?<!path)(?<!file)[= ]"
-    r"|(?<![\w.-])[\w.-]{0,60}?(?:passw|pwd|secret|token|api[-_]?key)[\w.-]{0,60}?"
-    r"(?<!name)(?<!ref)(?<!path)(?<!file)[\"']?\s{0,8}[:=]\s{0,8}[\"']?"
-    r"|://[^/\s:@]{0,256}:|\bbearer\s{1,8}|\bauthorization[\"']?\s{0,8}[:=]\s{0,8}[\"']?(?:\w+\s{1,8})?"
-    r"|hooks\.slack\.com/services/"
-    # What shows by itself what it is: tokens of GitHub, GitLab, Slack, AWS, and JSON web tokens.
-    r"|(?<![\w-])(?=gh[opsru]_\w{20}|github_pat_\w|glpat-[\w-]{20}|xox[a-z]-\w|(?-i:AKIA)\w{16}"
-    r"|(?-i:eyJ)[\w-]{8,}\.[\w-]+\.))([^\s@\"',;&]+)"
-)
-_PRIVATE_KEY = re.compile(r"(?<=PRIVATE KEY-----)[^-]+")
-_HOLDERS = {"secrets", "passwords", "tokens", "credentials"}
-_NAMES_ONE = re.compile(
-    r"(?:name|ref|path|file|ttl|expiry|lifetime|tokenizer\w*|max_?tokens|^existing\w*"
-    r"|(?:sort|partition|primary|foreign|topology)_?key)$",
-    re.IGNORECASE,
-)
+# Kinds that name secrets which stand elsewhere.
+_NAMING = {
+    *("externalsecret", "clusterexternalsecret", "pushsecret", "secretstore", "clustersecretstore"),
+    *("secretproviderclass", "vaultstaticsecret", "vaultdynamicsecret"),
+}
+_KEY = re.compile(r"^\s*(?:export\s+)?[\w.-]+[\"']?\s*[:=]\s*")
+_WORDS = re.compile(r"[A-Za-z]+(?:[._/-][A-Za-z]+)*")
 _NO_SECRETS = {"false", "False"}
 _SHORTEST = 5  # characters of a secret: what is shorter stands in too many words
 _LEAST_HELD = 8  # of what a Secret holds: hosts and names of databases stand there too
@@ -65,7 +49,10 @@ def hides(one: KubernetesObject, path: Path) -> bool:
     """
     if is_secret(one):
         return path[:1] not in _OPEN or _LAST_APPLIED in path
-    makes = "secret" in one.kind.lower() and any(str(part).lower() in _VALUES for part in path)
+    kind = one.kind.lower()
+    if kind in _NAMING:
+        return False
+    makes = "secret" in kind and any(str(part).lower() in _VALUES for part in path)
     return makes or (_may_be_secret(at(one.body, path)) and tells(one.body, path))
 
 
@@ -118,37 +105,17 @@ def masked(
 
 
 def _without(text: str, secrets: Collection[str], salt: str) -> str:
-    """Put fingerprints in the place of secrets, and of what an option says is one."""
-
-    def hidden(match: re.Match[str]) -> str:
-        return fingerprint(match[0], salt)
-
-    if secrets:
-        text = _any_of(frozenset(secrets)).sub(hidden, text)
-    text = _PRIVATE_KEY.sub(hidden, text)
-    return _SAID.sub(
-        lambda match: (
-            match[0]
-            if match[2].startswith("(secret,")
-            else f"{match[1]}{fingerprint(match[2], salt)}"
-        ),
-        text,
-    )
+    """Put fingerprints in the place of secrets, and of what the text calls one."""
+    shown, end = [], 0
+    for start, until in secret_spans(text, secrets):
+        shown += [text[end:start], fingerprint(text[start:until], salt)]
+        end = until
+    return "".join([*shown, text[end:]])
 
 
-@lru_cache(maxsize=16)
-def _any_of(secrets: frozenset[str]) -> re.Pattern[str]:
-    longest_first = sorted(secrets, key=lambda secret: (-len(secret), secret))
-    return re.compile("|".join(map(re.escape, longest_first)))
-
-
-def holds_any(value: Any, secrets: Iterable[str]) -> bool:
+def holds_any(value: Any, secrets: Collection[str]) -> bool:
     """Whether any of the secrets stands in a text, or what the text itself calls one."""
-    return isinstance(value, str) and (
-        any(secret in value for secret in secrets)
-        or _SAID.search(value) is not None
-        or _PRIVATE_KEY.search(value) is not None
-    )
+    return isinstance(value, str) and bool(secret_spans(value, secrets))
 
 
 @lru_cache(maxsize=4096)
@@ -185,15 +152,25 @@ def secret_texts(values: Any) -> frozenset[str]:
 
 
 def held_texts(one: KubernetesObject) -> frozenset[str]:
-    """Return what must not be shown elsewhere either of what an object hides, in those forms."""
-    least = _LEAST_HELD if is_secret(one) else _SHORTEST
-    texts = {
-        value
-        for path, value in leaves(decoded(one))
-        if isinstance(value, str) and "\n" not in value.strip() and hides(one, path)
-    }
-    long = {text.strip() for text in texts if len(text.strip()) >= least}
-    return frozenset(form(text) for text in long - _NO_SECRETS for form in _FORMS)
+    """Return what must not be shown elsewhere either of what an object hides.
+
+    Of a Secret that is no plain word, such as the name of a database; of a text of several lines it
+    is what stands behind their keys.
+    """
+    hidden = (
+        value for path, value in leaves(decoded(one)) if isinstance(value, str) and hides(one, path)
+    )
+    texts = {piece for value in hidden for piece in _pieces(value)} - _NO_SECRETS
+    if is_secret(one):
+        texts = {text for text in texts if len(text) >= _LEAST_HELD and not _WORDS.fullmatch(text)}
+    long = (text for text in texts if len(text) >= _SHORTEST)
+    return frozenset(form(text) for text in long for form in (str, in_base64))
+
+
+def _pieces(value: str) -> Iterator[str]:
+    lines = value.strip().splitlines()
+    for line in lines:
+        yield (_KEY.sub("", line) if len(lines) > 1 else line).strip(" \t\"',")
 
 
 def in_base64(text: str) -> str:
@@ -206,23 +183,3 @@ def _json(text: str) -> str:
 
 
 _FORMS: tuple[Callable[[str], str], ...] = (str, quote, quote_plus, _json, in_base64)
-
-
-def tells(body: Any, path: Path) -> bool:
-    """Whether what names a value says that it is secret."""
-    if not path:
-        return False
-    own = _called(body, path)
-    held = any(str(part).lower() in _HOLDERS for part in path[:-1])
-    return (held or _TELLING.search(own) is not None) and not _NAMES_ONE.search(own)
-
-
-def _called(body: Any, path: Path) -> str:
-    """Return the word that names a value: its key, its `name`, or the option in the item before."""
-    *above, last = path
-    if last == "value":
-        return str(at(body, (*above, "name")) or (*above, last)[-2:][0])
-    option = at(body, (*above, last - 1)) if isinstance(last, int) and last else None
-    if isinstance(option, str) and option.startswith("-") and "=" not in option:
-        return option
-    return str(last)

@@ -14,6 +14,7 @@ from plate_release.charts.noise import quieted
 from plate_release.charts.proof import prove
 from plate_release.charts.search import Affixes
 from plate_release.charts.secrets import held_texts, secret_texts
+from plate_release.charts.telling import secret_spans
 from plate_release.charts.workloads import split_image
 from plate_release.errors import NoEffect, PlanRefused
 from plate_release.model import Ask, Finding
@@ -201,6 +202,10 @@ def test_secrets_within_secrets_are_hidden_whole_and_alike_each_time() -> None:
         "{name: A, value: 'Server=db;Password=hunter2-x;'}",
         "{name: A, value: 'https://db/?token=hunter2-x'}",
         "{name: PGPASS, value: hunter2-x}",
+        "{name: dbPass, value: hunter2-x}",
+        "{name: DB_PW, value: hunter2-x}",
+        "{name: A, value: 'signing-key: hunter2-x'}",
+        "{name: A, value: 'AccountKey=hunter2-x;'}",
         "{name: SLACK_WEBHOOK_URL, value: hunter2-x}",
         "{name: A, value: '--api-key=hunter2-x'}",
         "{name: A, value: 'X-Api-Key: hunter2-x'}",
@@ -222,6 +227,8 @@ def test_what_is_called_a_secret_is_hidden(env: str) -> None:
         ("args: ['--token', hunter2-x]", False),
         ("args: ['--token-file', hunter2-x]", True),
         ("args: ['--password=', hunter2-x]", True),
+        ("args: ['--skip-secrets', hunter2-x]", True),
+        ("args: ['--disable-password-login', '--a=hunter2-x']", True),
         ("env: {DB_PASSWORD: {value: hunter2-x}}", False),
         ("env: [{name: PASSWORD, value: 918273645}]", False),
         ("env: [{name: passwordMinLength, value: 8}]", True),
@@ -249,11 +256,66 @@ def test_what_stands_beside_or_above_a_value_says_that_it_is_secret(
         "{name: A, value: --secret-name=shown}",
         "{name: topologyKey, value: shown}",
         "{name: A, value: 'https://git-user-shown@git.example.com'}",
+        "{name: A, value: 'http://api:shown/v1'}",
+        "{name: A, value: 'x/token-api:shown'}",
+        "{name: TOKEN_API_VERSION, value: shown}",
+        "{name: PASSWORD_RESET_URL, value: shown}",
+        "{name: A, value: '--max-num-batched-tokens=shown --tokenizer-mode=shown'}",
+        "{name: A, value: 'authorization: shown'}",
+        "{name: A, value: 'arn:aws:secretsmanager:shown'}",
     ],
 )
 def test_what_only_names_a_secret_is_shown(env: str) -> None:
     old, new = (rendered(FIELD % (tag, f"env: [{env}]")) for tag in "12")
     assert "shown" in compare(old, new).text
+
+
+def test_what_is_hidden_names_no_other_secret() -> None:
+    texts = ("postgres://plate-user1:hunter2-x@db", "pass-word1 password=hunter2-x")
+    for text in texts:
+        old, new = (rendered(config(a=f"'{text} {tag}'")) for tag in "12")
+        shown = compare(old, new, secrets={"plate-user1", "pass-word1"}).text
+        assert "hunter2-x" not in shown
+        assert "plate-user1" not in shown
+
+
+@pytest.mark.parametrize(
+    ("held", "elsewhere"),
+    [
+        ("p: production", set()),
+        ("p: postgres.db.svc", set()),
+        ("p: short-1", set()),
+        ("p: hunter2-hunter2", {"hunter2-hunter2", "aHVudGVyMi1odW50ZXIy"}),
+        (
+            "p: \"mailer: hunter2-x\\ndb:\\n  pass: 'hunter3-x'\\n\"",
+            {"hunter2-x", "hunter3-x", "aHVudGVyMi14", "aHVudGVyMy14"},
+        ),
+    ],
+)
+def test_what_a_secret_holds_is_hidden_elsewhere_but_for_words(
+    held: str, elsewhere: set[str]
+) -> None:
+    text = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData:\n  {held}\n"
+    assert held_texts(rendered(text)[0]) == elsewhere
+
+
+def test_what_names_secrets_that_stand_elsewhere_hides_nothing() -> None:
+    text = (
+        "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: s}\n"
+        "spec: {data: [{secretKey: DATABASE_URL-1}]}\n"
+    )
+    assert held_texts(rendered(text)[0]) == frozenset()
+
+
+def test_only_the_body_of_a_private_key_is_hidden() -> None:
+    text = "a\n-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4\nbody\n-----END EC PRIVATE KEY-----\nb"
+    ((start, end),) = secret_spans(text, ())
+    assert text[start:end] == "\nProc-Type: 4\nbody\n"
+
+
+def test_a_part_of_a_word_is_no_secret() -> None:
+    old, new = (rendered(config(a=f"--driver=postgresql --{tag}")) for tag in "12")
+    assert "postgresql" in compare(old, new, secrets={"postgres"}).text
 
 
 def test_what_an_object_hides_is_hidden_elsewhere() -> None:
