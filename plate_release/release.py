@@ -40,7 +40,9 @@ def rollback(desk: Desk, services: Sequence[str], to: Sequence[Ask]) -> Result:
     why = Why(rollback=True, reason=desk.options.reason)
 
     def go() -> Result:
-        return _go(desk, _planned(desk, rollback_asks(desk, services, to), rollback=True), why)
+        with ending():
+            asks = rollback_asks(desk, services, to)
+        return _go(desk, _planned(desk, asks, rollback=True), why)
 
     return _in_turn(desk, services, go)
 
