@@ -193,7 +193,7 @@ class _Application:
         ask = judged.ask
         plan = replace(
             now,
-            after=ask.tag,
+            after=ask.tag or now.before,
             digest=ask.digest,
             found=judged.found,
             changes=written(keys, ask),

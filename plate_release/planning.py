@@ -128,8 +128,9 @@ def _ask_nobody(_images: Iterable[Image]) -> RegistryAnswer:
 
 def _judge(desk: Desk, target: Target, keys: ImageKeys, ask: Ask) -> Judged:
     before, pinned = keys.tag, keys.pinned
-    if ask.tag == tag_of(keys.values[keys.main]) and ask.digest in (None, pinned):
-        return Judged(replace(ask, digest=pinned))
+    if ask.tag == before and ask.digest in (None, pinned):
+        # What stands in for an empty tag is left to do so.
+        return Judged(replace(ask, tag=tag_of(keys.values[keys.main]), digest=pinned))
     policy = desk.config.service(target.service).tags
     if desk.options.allow_downgrade:
         policy = policy.model_copy(update={"allow_downgrade": True})

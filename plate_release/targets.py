@@ -195,7 +195,10 @@ def _unknown(desk: Desk, service: str) -> UsageError:
     files = {one.file for one in discovery.manifests}
     elsewhere = [one for one in everywhere.manifests if one.file not in files]
     sought = Sought(service, config_file=_config_file(desk))
-    return unknown_service(discovery, sought, desk.config.environment, override, elsewhere)
+    configured = {name for name, one in desk.config.services.items() if one.application} - {service}
+    return unknown_service(
+        discovery, sought, desk.config.environment, override, elsewhere, configured
+    )
 
 
 def _live(desk: Desk, name: str, namespace: str, service: str) -> Manifest:

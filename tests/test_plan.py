@@ -230,28 +230,79 @@ spec: {{template: {{spec: {{containers: [{containers}]}}}}}}
 """
 
 
+BACKEND = "{name: backend, image: 'x/backend:{{ .Values.tag }}'}"
+WEB = POD.format(name="web", containers="{name: web, image: x/web:2.0}")
+JOB = WEB.replace("kind: Deployment", "kind: Job")
+
+
 @pytest.mark.parametrize(
-    "containers",
+    ("service", "containers", "beside", "status"),
     [
-        "BACKEND, {name: a, image: x/api-gateway:2.0}",
-        "BACKEND, {name: api, image: x/envoy:1.30}",
-        "{name: gate, image: x/gate:2.0}, BACKEND",
+        ("api", "BACKEND, {name: a, image: x/api-gateway:2.0}", "", 0),
+        ("api", "BACKEND, {name: api, image: x/envoy:1.30}", "", 0),
+        ("api", "BACKEND", JOB, 0),
+        (
+            "api",
+            "BACKEND",
+            WEB.replace("{name: web}", "{name: web, annotations: {helm.sh/hook: pre-upgrade}}"),
+            0,
+        ),
+        ("api", "BACKEND", WEB, 3),
+        ("api", "{name: gate, image: x/gate:2.0}, BACKEND", "", 3),
+        ("backend", "BACKEND", WEB, 0),
+        ("backend", "{name: gate, image: x/gate:2.0}, BACKEND", "", 0),
     ],
 )
-def test_a_key_that_is_the_only_one_is_believed(repository: Repository, containers: str) -> None:
-    backend = "{name: backend, image: 'x/backend:{{ .Values.tag }}'}"
-    containers = containers.replace("BACKEND", backend)
+def test_the_only_key_is_believed_where_no_other_workload_may_be_the_service(
+    repository: Repository, service: str, containers: str, beside: str, status: int
+) -> None:
+    repository.service(service, "values-prod.yaml")
+    main = POD.format(name="main", containers=containers.replace("BACKEND", BACKEND))
+    repository.write(
+        {
+            f"charts/{service}/values-prod.yaml": "tag: 1.4.2\n",
+            f"charts/{service}/templates/{service}.yaml": main,
+            f"charts/{service}/templates/beside.yaml": beside,
+        }
+    )
+    found, report = repository.plan(f"{service}=1.5.0")
+    assert found == status, report
+    if status:
+        said = report["findings"][-1]["message"]
+        assert "`services: {api: {tag-key: tag}}` in environments/prod.yaml" in said
+        repository.write({"environments/prod.yaml": "services: {api: {tag-key: tag}}\n"})
+        assert repository.plan(f"{service}=1.5.0")[0] == 0
+
+
+def test_what_a_subchart_runs_is_no_reason_to_doubt_the_only_key(repository: Repository) -> None:
     repository.service("api", "values-prod.yaml")
-    cron = POD.format(name="api", containers="{name: curl, image: x/curl:8.1}")
     repository.write(
         {
             "charts/api/values-prod.yaml": "tag: 1.4.2\n",
-            "charts/api/templates/api.yaml": POD.format(name="backend", containers=containers),
-            "charts/api/templates/cron.yaml": cron,
+            "charts/api/templates/api.yaml": POD.format(name="main", containers=BACKEND),
+            "charts/api/charts/proxy/Chart.yaml": CHART.replace("shop", "proxy"),
+            "charts/api/charts/proxy/templates/web.yaml": WEB,
         }
     )
     status, report = repository.plan("api=1.5.0")
     assert status == 0, report
+
+
+def test_a_list_s_item_is_told_by_its_name(repository: Repository) -> None:
+    repository.service("shop", "values-prod.yaml")
+    pod = POD.format(name="X", containers="{name: c, image: Y}").replace("X", "{{ .name }}")
+    repository.write(
+        {
+            "charts/shop/values-prod.yaml": "apps: [{name: cart, image: 'x/cart:1.0'},"
+            " {name: pay, image: 'x/pay:1.0'}]\n",
+            "charts/shop/templates/shop.yaml": "{{ range .Values.apps }}\n---\n"
+            + pod.replace("Y", "{{ .image }}")
+            + "{{ end }}\n",
+        }
+    )
+    status, report = repository.plan("shop=1.1")
+    assert status == 3
+    assert "{tag-key: 'apps[name=cart].image'}" in report["findings"][-1]["message"]
 
 
 def test_a_service_whose_tag_falls_back_to_another_s_is_released_beside_it(

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain
 
 from plate_release.charts.search import Candidate, Search, Sought, as_text
 from plate_release.charts.winner import editable, last_file
@@ -11,10 +10,11 @@ from plate_release.errors import NoEffect, PlanRefused, some_of
 from plate_release.values import find
 
 _SHOWN = 20
+_TAG = re.compile(r"tag|image|version", re.IGNORECASE)
 
 
 def only(searches: Sequence[Search], found: Sequence[Candidate], sought: Sought) -> Candidate:
-    """Choose the only candidate, or the only one that a file of the environment sets.
+    """Choose the only candidate, or the only one that a file of the environment sets or fills.
 
     Raises PlanRefused where none or several fit.
     """
@@ -25,7 +25,8 @@ def only(searches: Sequence[Search], found: Sequence[Candidate], sought: Sought)
         if not found:
             _refuse_overridden(everyone, file)
     own = [one for one in found if one.is_own]
-    for choice in (found, own):
+    filled = [one for one in own if as_text(one.value)]
+    for choice in (found, own, filled):
         if len(choice) == 1:
             return choice[0]
     name = searches[0].name
@@ -64,51 +65,50 @@ def refuse_stranger(
     """Raise PlanRefused for what may be the tag of another image than the service's.
 
     That is a sidecar's where another container is the service by its name; and where none is, any
-    where workloads take the chart's own version, or have another image than the tag's alone.
+    where other workloads run other images.
     """
     service, file = sought.service, sought.config_file
     everyone = [container for search in searches for container in search.containers]
     own = next(filter(None, _own(tag, found, everyone, service)), [])
-    is_meant = f"set {sought.setting('tag-key', tag.key)} in {file} if it is meant"
+    is_meant = f"set {sought.setting('tag-key', tag.named_key)} in {file} if it is meant"
     if own and not any(one in tag.containers or _follows(one, tag) for one in own):
         others = [one for one in found if not set(own).isdisjoint(one.containers)]
         raise PlanRefused(
             f"{tag.key} holds the tag of {tag.containers[0]}, which is not {service} by its name.",
             why="\n".join(some_of([f"{own[0]}: {_told(own[0].image)}", *map(str, found)], _SHOWN)),
-            todo=f"Set {sought.setting('tag-key', others[0].key)} in {file}."
+            todo=f"Set {sought.setting('tag-key', others[0].named_key)} in {file}."
             if others
             else f"Let the chart take the tag of {service} from its values; or {is_meant}.",
         )
-    left = [] if own else list(_undecided(tag, found, everyone, service))
-    if left:
-        told = [f"No value decides {one}: {_told(one.image)}" for one in left]
+    if not own and (beside := _other_workloads(tag, searches, service)):
+        told = [f"{one}: {_told(one.image)}" for one in beside]
         raise PlanRefused(
             f"{tag.key} holds the tag of {tag.containers[0]}, which may not be {service}.",
-            why="\n".join(some_of(told, _SHOWN)),
-            todo=f"Let the chart take the tag of {left[0]} from its values; or {is_meant}.",
+            why="\n".join(["Workloads beside it run other images:", *some_of(told, _SHOWN)]),
+            todo=f"Let the chart take the tag of {service} from its values; or {is_meant}.",
         )
 
 
-def _undecided(
-    tag: Candidate, found: Sequence[Candidate], everyone: Sequence[Container], service: str
-) -> Iterator[Container]:
-    """Give the first containers of workloads whose tag no value holds, and that may be the service.
+def _other_workloads(tag: Candidate, searches: Sequence[Search], service: str) -> list[Container]:
+    """Return the first containers of running workloads that may be the service rather.
 
-    Their tag is the chart's own version; or `tag` is that of init containers, or of something that
-    is no workload. There are none to speak of where one of its containers goes by the service's
-    name.
+    There are none where a container of `tag` goes by the service's name. What a subchart brings
+    counts only where all is of subcharts, or the tag itself.
     """
     if any(_goes_by(one, service) for one in tag.containers):
-        return
-    is_main = any(one.is_main for one in tag.containers)
-    versions = tag.search.chart.app_versions() if is_main else frozenset()
-    decided = {*tag.containers, *chain(*(one.containers for one in found if one.value))}
-    for one in everyone:
-        runs_on = one.object.kind not in {"Job", "CronJob"} and not one.object.hooks
-        if runs_on and one.is_first and one not in decided and not _follows(one, tag):
-            version = (split_image(one.image).tag or "").removeprefix("v")
-            if not is_main or version in versions:
-                yield one
+        return []
+    everyone = [(search, one) for search in searches for one in search.containers]
+    own = [one for search, one in everyone if not search.is_of_subchart(one)]
+    counted = own or [one for _, one in everyone]
+    return [
+        one
+        for one in counted
+        if one.is_first
+        and one.object.kind not in {"Job", "CronJob"}
+        and not one.object.hooks
+        and one not in tag.containers
+        and not _follows(one, tag)
+    ]
 
 
 def _follows(container: Container, tag: Candidate) -> bool:
@@ -158,10 +158,13 @@ def _told(image: str) -> str:
 def _choice(found: Sequence[Candidate], sought: Sought) -> str:
     """Return the setting that would choose the likeliest."""
 
-    def unlikely(one: Candidate) -> tuple[bool, bool, int]:
-        return not _is_called(one, sought.service), not one.is_own, -len(one.containers)
+    def unlikely(one: Candidate) -> tuple[bool, ...]:
+        called = _is_called(one, sought.service)
+        near = called or any(_goes_by(container, sought.service) for container in one.containers)
+        first = any(container.is_first for container in one.containers)
+        return not called, not near, not one.is_own, not first, not _TAG.search(str(one.path[-1]))
 
     first, *others = sorted(found, key=unlikely)
     if first.setter and all(one.path == first.path for one in others):
         return sought.setting("values-file", first.setter.file)
-    return sought.setting("tag-key", first.key)
+    return sought.setting("tag-key", first.named_key)

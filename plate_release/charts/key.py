@@ -55,8 +55,10 @@ class ImageKeys:
 
     @property
     def pinned(self) -> str | None:
-        """The digest that any of the containers runs now."""
-        return next(filter(None, (split_image(c.image).digest for c in self.containers)), None)
+        """The digest that the keys hold."""
+        at_main = self.containers if "@" in self.values[self.main] else ()
+        pinned = self.digests if self.digest else at_main
+        return next(filter(None, (split_image(c.image).digest for c in pinned)), None)
 
     @property
     def tag(self) -> str:

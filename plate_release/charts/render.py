@@ -19,7 +19,6 @@ from plate_release.charts.helm import Helm, no_helm
 from plate_release.charts.inputs import SKIP_SCHEMA, ChartInputs, Parameter
 from plate_release.charts.layout import lay_out
 from plate_release.charts.objects import Rendered, read_rendered
-from plate_release.charts.reading import at, load
 from plate_release.charts.secrets import without_secrets
 from plate_release.charts.winner import place_of
 from plate_release.errors import ChartRefused, PreflightRefused
@@ -93,12 +92,6 @@ class OpenChart:
                 raise self._refused(run)
             chart = None if self.inputs.remote else self.inputs.chart
             return read_rendered(run.done.stdout, chart, self.inputs.source)
-
-    def app_versions(self) -> frozenset[str]:
-        """Return the `appVersion` of the chart and of the unpacked ones in it, without a v."""
-        found = (path.read_bytes() for path in self.folder.rglob("Chart.yaml"))
-        versions = {str(at(load(data), ("appVersion",)) or "") for data in found}
-        return frozenset(version.removeprefix("v") for version in versions - {""})
 
     def lint(self, *, strict: bool = False) -> tuple[Finding, ...]:
         """Return what `helm lint` warns of or fails for: Argo CD does not ask it.

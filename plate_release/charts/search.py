@@ -17,6 +17,7 @@ from plate_release.charts.workloads import Container, containers, split_image
 from plate_release.errors import EditRefused
 from plate_release.model import Image
 from plate_release.values import Key, scalars
+from plate_release.values.keys import Match, Step
 
 Role = Literal["tag", "digest", "whole"]
 Claims = Mapping[Path, Mapping[Container, "Affixes"]]
@@ -87,6 +88,11 @@ class Search:
         """Return the key that leads to a value."""
         return Key(path, self.document)
 
+    def is_of_subchart(self, container: Container) -> bool:
+        """Whether a container is rendered by a chart within the chart."""
+        template = container.object.template.removeprefix(f"{self.chart.inputs.chart}/")
+        return "/charts/" in f"/{template}"
+
     @property
     def name(self) -> str:
         """The Application's name."""
@@ -134,6 +140,16 @@ class Candidate:
     def key(self) -> Key:
         """The key that leads to it."""
         return self.search.key(self.path)
+
+    @property
+    def named_key(self) -> Key:
+        """The key, list items by their names: an index means another item tomorrow."""
+        steps: list[Step] = []
+        for end, step in enumerate(self.path):
+            item = self.search.value((*self.path[:end], step)) if isinstance(step, int) else None
+            name = item.get("name") if isinstance(item, dict) else None
+            steps.append(Match("name", name) if isinstance(name, str) else step)
+        return Key(tuple(steps), self.search.document)
 
     @property
     def is_own(self) -> bool:

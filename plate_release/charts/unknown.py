@@ -2,7 +2,7 @@
 
 import difflib
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from plate_release.charts.discover import Discovery, Manifest
 from plate_release.charts.search import Sought
@@ -18,14 +18,15 @@ def unknown_service(
     environment: str,
     override: str | None = None,
     elsewhere: Sequence[Manifest] = (),
+    configured: Collection[str] = (),
 ) -> UsageError:
     """Say that nothing ships the service, what is near, and where it may hide.
 
     `override` is the Application's name where it is configured, `elsewhere` are the Applications
-    in other folders of the repository.
+    in other folders of the repository, `configured` the services that the configuration names.
     """
     service, name = sought.service, override or f"{sought.service}-{environment}"
-    known = sorted(discovery.services(environment))
+    known = sorted({*configured, *discovery.services(environment)})
     near = difflib.get_close_matches(service, known, n=1)
     folder = discovery.folder or "."
     why = [f"The Application {name} is in no file below {folder}/. Known: {_listed(known)}."]

@@ -65,12 +65,12 @@ def editable(inputs: ChartInputs, path: Path, found: Layer | Parameter | None) -
             why="Values of the Application beat every values file.",
             todo="Move the value into a values file.",
         )
-    named = [layer.file for layer in inputs.layers if layer.kind == "file"]
-    if found is not None and found.is_default and named:
+    if found is not None and found.is_default and any(one.kind == "file" for one in inputs.layers):
+        own = last_file(inputs)
         raise PlanRefused(
             f"{key} stands in the chart's own defaults alone: {found.file}.",
-            why=f"An edit there would reach every environment; {named[-1]} does not set it.",
-            todo=f"Add {key} to {named[-1]}.",
+            why=f"An edit there would reach every environment; {own} does not set it.",
+            todo=f"Add {key} to {own}.",
         )
     if found is None or not found.editable:
         raise PlanRefused(
@@ -102,4 +102,5 @@ def parameter_path(name: str) -> Path:
 def last_file(inputs: ChartInputs) -> str:
     """Return the values file to add a key to."""
     files = [layer.file for layer in inputs.layers if layer.editable and layer.kind == "file"]
-    return files[-1] if files else "a values file that the Application names"
+    plain = [file for file in files if "secret" not in file]
+    return (plain or files or ["a values file that the Application names"])[-1]

@@ -258,7 +258,7 @@ REFUSED = [
         PlanRefused,
         (
             "redis.tag holds the tag of Deployment redis, container redis, which may not be shop",
-            f"No value decides Deployment backend, container backend: {BACKEND}:0.9.0",
+            f"Deployment backend, container backend: {BACKEND}:0.9.0",
             "{tag-key: redis.tag}",
         ),
     ),
@@ -267,7 +267,7 @@ REFUSED = [
         PlanRefused,
         (
             "wait.image holds the tag of",
-            f"No value decides Deployment web, container web: {BACKEND}",
+            f"Deployment web, container web: {BACKEND}",
         ),
     ),
     Refused(

@@ -723,7 +723,10 @@ spec: {image: {repository: shop, tag: %s, digest: "%s"}}
 @pytest.mark.parametrize(("was", "becomes"), [(OLD, ""), ("", NEW), (OLD, NEW)])
 def test_a_digest_beside_the_tag_comes_and_goes(was: str, becomes: str) -> None:
     before, after = rendered(PARTS % ("1.4.2", was)), rendered(PARTS % ("1.5.0", becomes))
-    found = proved(before, after, Ask("shop", "1.5.0", becomes or None))
+    keys, key = keys_of(before), Key.parse("image.digest")
+    keys = replace(keys, digest=key, digests=keys.affixes, values={**keys.values, key: was})
+    wanted = [Wanted(keys, Ask("shop", "1.5.0", becomes or None))]
+    found = prove(compare(before, after), before, after, wanted)
     assert [one.code for one in found] == ([] if becomes else ["digest-dropped"])
 
 
