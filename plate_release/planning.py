@@ -7,12 +7,10 @@ from functools import partial
 from plate_release.charts import ImageKeys, Wanted, tag_of
 from plate_release.desk import Desk
 from plate_release.errors import UsageError
-from plate_release.gitops.entry import Entry
-from plate_release.gitops.ledger import last_good
-from plate_release.gitops.revert import target_of
+from plate_release.gitops.revert import rollback_target
 from plate_release.gitops.tree import RepositoryTree
 from plate_release.images.policy import judge as judge_tag
-from plate_release.model import Ask, Image, Outcome
+from plate_release.model import Ask, Image
 from plate_release.plan import (
     Checks,
     Judge,
@@ -27,8 +25,6 @@ from plate_release.planner import current_plan, plan_release
 from plate_release.provenance import ask_registry, offered_digest
 from plate_release.result import ServiceResult
 from plate_release.targets import find_targets, generated, reader, readers
-
-_NAME_IT = "Name the tag with --to TAG; `plate-release history` shows what there was."
 
 
 def make_plan(desk: Desk, asks: Sequence[Ask], *, rollback: bool = False) -> Plan:
@@ -75,36 +71,13 @@ def rollback_asks(desk: Desk, services: Sequence[str], to: Sequence[Ask]) -> Seq
 def _last_good(desk: Desk, target: Target) -> Ask:
     now = current_plan(target, desk.head(target.repository), desk.helm).before
     history = desk.ledger(target.repository).entries()
-    brought = (
-        (recorded.entry, one)
-        for recorded in history
-        for one in recorded.entry.services
-        if one.name == target.service and one.after == now
-    )
-    entry, one = next(brought, (None, None))
-    if entry and entry.rollback:
-        return Ask(target.service, _gone_back(entry, target.service, now))
-    good = target_of(one, history) if one else last_good(history, target.service)
+    good = rollback_target(target.service, now, history)
     if good is None:
         raise UsageError(
             f"The ledger knows no earlier good tag of {target.service}.",
-            todo=_NAME_IT,
+            todo="Name the tag with --to TAG; `plate-release history` shows what there was.",
         )
     return Ask(target.service, good)
-
-
-def _gone_back(entry: Entry, service: str, now: str) -> str:
-    """Return the tag that a service has gone back to: asked again, nothing is left to do.
-
-    Raises UsageError where that was not verified: the tag before would be the bad one.
-    """
-    if entry.state in (Outcome.RELEASED, Outcome.UNWATCHED):
-        return now
-    raise UsageError(
-        f"{service} was rolled back to {now} already, and that is {entry.state}.",
-        why="Going back from there would bring what it was rolled back from.",
-        todo=_NAME_IT,
-    )
 
 
 def _checks(desk: Desk, judge: Judge, ask: Callable[[Iterable[Image]], RegistryAnswer]) -> Checks:

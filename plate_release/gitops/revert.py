@@ -91,6 +91,29 @@ def target_of(service: ServiceEntry, history: Sequence[Recorded]) -> str:
     return last_good(history, service.name) or service.before
 
 
+def rollback_target(service: str, now: str, history: Sequence[Recorded]) -> str | None:
+    """Return the tag to which a rollback that names none goes from `now`.
+
+    That is `now` itself where the service has gone back already, and None where the ledger knows
+    no tag but the one that it was rolled back from.
+    """
+    brought = (
+        (recorded.entry, one)
+        for recorded in history
+        for one in recorded.entry.services
+        if one.name == service and one.after == now
+    )
+    entry, one = next(brought, (None, None))
+    if entry is None or one is None:
+        return last_good(history, service)
+    went_back = entry.rollback or entry.reverts is not None
+    is_back = one.verdict is Judgement.LIVE or entry.state in (Outcome.RELEASED, Outcome.UNWATCHED)
+    if went_back and is_back:
+        return now
+    target = target_of(one, history)
+    return None if went_back and target == one.before else target
+
+
 def _never_good(name: str, tag: str, history: Sequence[Recorded]) -> bool:
     bad = False
     for recorded in history:

@@ -4,7 +4,15 @@ import pytest
 
 from plate_release.errors import PlanRefused
 from plate_release.gitops.entry import Entry, Recorded, ServiceEntry, moment
-from plate_release.gitops.revert import Decision, Gone, Left, Undo, decide, target_of
+from plate_release.gitops.revert import (
+    Decision,
+    Gone,
+    Left,
+    Undo,
+    decide,
+    rollback_target,
+    target_of,
+)
 from plate_release.model import Judgement, Outcome
 
 API = ServiceEntry(name="api", before="1.4.2", after="1.5.0", file="v.yaml", key="image.tag")
@@ -25,6 +33,47 @@ def entry(*services: ServiceEntry, reverts: str | None = None) -> Entry:
 def past(state: Outcome, before: str, after: str, verdict: Judgement | None = None) -> Recorded:
     service = ServiceEntry(name="api", before=before, after=after, verdict=verdict)
     return Recorded("c" * 40, entry(service).model_copy(update={"state": state}))
+
+
+def back(state: Outcome, before: str, after: str, verdict: Judgement | None = None) -> Recorded:
+    made = past(state, before, after, verdict)
+    return Recorded(made.commit, made.entry.model_copy(update={"rollback": True}))
+
+
+RELEASED, HELD = Outcome.RELEASED, Outcome.HELD
+
+
+@pytest.mark.parametrize(
+    ("now", "history", "target"),
+    [
+        ("2", [past(RELEASED, "1", "2")], "1"),
+        ("2", [], None),
+        ("9", [past(RELEASED, "1", "2")], "2"),
+        # Asked a second time.
+        ("1", [back(RELEASED, "2", "1"), past(RELEASED, "1", "2")], "1"),
+        ("1", [back(HELD, "2", "1", Judgement.LIVE), past(RELEASED, "1", "2")], "1"),
+        # What it went back to is not good either.
+        ("1", [back(HELD, "2", "1"), past(RELEASED, "1", "2")], None),
+        (
+            "2",
+            [
+                back(HELD, "3", "2"),
+                past(HELD, "2", "3", Judgement.FAILED),
+                past(Outcome.UNWATCHED, "1", "2"),
+                past(RELEASED, "0", "1"),
+            ],
+            "1",
+        ),
+    ],
+)
+def test_where_a_rollback_goes(now: str, history: list[Recorded], target: str | None) -> None:
+    assert rollback_target("api", now, history) == target
+
+
+def test_a_revert_counts_as_a_rollback() -> None:
+    revert = past(RELEASED, "2", "1")
+    revert = Recorded("d" * 40, revert.entry.model_copy(update={"reverts": "c" * 40}))
+    assert rollback_target("api", "1", [revert, past(HELD, "1", "2")]) == "1"
 
 
 def test_only_a_key_that_still_holds_our_value_is_written() -> None:
