@@ -288,6 +288,22 @@ def test_what_a_subchart_runs_is_no_reason_to_doubt_the_only_key(repository: Rep
     assert status == 0, report
 
 
+def test_a_number_that_is_counted_by_too_is_marked_with_a_small_one(
+    repository: Repository,
+) -> None:
+    repository.service("api", "values-prod.yaml", tag=".Values.tag")
+    each = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'c-{{ . }}'}\n"
+    repository.write(
+        {
+            "charts/api/values-prod.yaml": "tag: 3\nreplicas: 3\n",
+            "charts/api/templates/c.yaml": f"{{{{ range until (int .Values.replicas) }}}}\n{each}"
+            "{{ end }}\n",
+        }
+    )
+    status, report = repository.plan("api=4")
+    assert (status, [edit["after"] for edit in report["edits"]]) == (0, ["4"]), report
+
+
 def test_a_list_s_item_is_told_by_its_name(repository: Repository) -> None:
     repository.service("shop", "values-prod.yaml")
     pod = POD.format(name="X", containers="{name: c, image: Y}").replace("X", "{{ .name }}")

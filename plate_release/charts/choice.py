@@ -70,7 +70,8 @@ def refuse_stranger(
     service, file = sought.service, sought.config_file
     everyone = [container for search in searches for container in search.containers]
     own = next(filter(None, _own(tag, found, everyone, service)), [])
-    is_meant = f"set {sought.setting('tag-key', tag.named_key)} in {file} if it is meant"
+    is_meant = f"{sought.setting('tag-key', tag.named_key)} in {file} if it is meant"
+    by_chart = f"let the chart take the tag of {service} from its values"
     if own and not any(one in tag.containers or _follows(one, tag) for one in own):
         others = [one for one in found if not set(own).isdisjoint(one.containers)]
         raise PlanRefused(
@@ -78,14 +79,14 @@ def refuse_stranger(
             why="\n".join(some_of([f"{own[0]}: {_told(own[0].image)}", *map(str, found)], _SHOWN)),
             todo=f"Set {sought.setting('tag-key', others[0].named_key)} in {file}."
             if others
-            else f"Let the chart take the tag of {service} from its values; or {is_meant}.",
+            else f"Set {is_meant}; else {by_chart}.",
         )
     if not own and (beside := _other_workloads(tag, searches, service)):
         told = [f"{one}: {_told(one.image)}" for one in beside]
         raise PlanRefused(
             f"{tag.key} holds the tag of {tag.containers[0]}, which may not be {service}.",
             why="\n".join(["Workloads beside it run other images:", *some_of(told, _SHOWN)]),
-            todo=f"Let the chart take the tag of {service} from its values; or {is_meant}.",
+            todo=f"Set {is_meant}; else {by_chart}.",
         )
 
 

@@ -44,11 +44,11 @@ def charts(
     return cast("OpenChart", old), cast("OpenChart", new)
 
 
-def wanted(before: Rendered) -> Wanted:
+def wanted(before: Rendered, old: str = "1", new: str = "2") -> Wanted:
     found = containers(objects_of([before]))
     key = Key.parse("image.tag")
-    keys = ImageKeys("values.yaml", key, False, dict.fromkeys(found, Affixes()), {key: "1"})
-    return Wanted(keys, Ask("shop", "2"))
+    keys = ImageKeys("values.yaml", key, False, dict.fromkeys(found, Affixes()), {key: old})
+    return Wanted(keys, Ask("shop", new))
 
 
 def test_a_clock_that_turns_between_two_renderings_and_then_stands_still_is_noise() -> None:
@@ -101,9 +101,24 @@ def test_a_secret_that_is_made_anew_each_time_is_hidden_wherever_it_stands() -> 
 
     old, new = (cast("OpenChart", Random(["now"] * 20, tag)) for tag in ("1.4.2", "1.5.0"))
     before = old.render()
-    found = containers(objects_of([before]))
-    key = Key.parse("image.tag")
-    keys = ImageKeys("values.yaml", key, False, dict.fromkeys(found, Affixes()), {key: "1.4.2"})
-    change = proven([old], [before], [new], [Wanted(keys, Ask("shop", "1.5.0"))])
+    change = proven([old], [before], [new], [wanted(before, "1.4.2", "1.5.0")])
     assert "host (secret, fingerprint" in change.difference.text
     assert "generated" not in change.difference.text
+
+
+def test_what_an_object_is_called_is_no_secret() -> None:
+    class Named(Chart):
+        def render(self) -> Rendered:
+            text = (
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: shop-db-1}\n"
+                "stringData: {host: shop-db-1, user: shop-user-1}\n---\n"
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"
+                f"data: {{line: 'shop-user-1 at shop-db-1 for {self.tag}'}}\n"
+            )
+            return Rendered((*super().render().objects, *objects_in(text)), {})
+
+    old, new = (cast("OpenChart", Named(["now"] * 9, tag)) for tag in ("1.4.2", "1.5.0"))
+    before = old.render()
+    change = proven([old], [before], [new], [wanted(before, "1.4.2", "1.5.0")])
+    assert "at shop-db-1 for 1.5.0" in change.difference.text
+    assert "shop-user-1" not in change.difference.text
