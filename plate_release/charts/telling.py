@@ -103,8 +103,12 @@ def _said(text: str) -> Iterator[Span]:
     for match in _NAMED.finditer(text):
         name = match["option"] or match["key"]
         # What follows an option may be the next one.
-        is_next = match["option"] and match[0][-1] == " " and text[match.end() :][:1] == "-"
+        is_next = match["option"] and match[0][-1] == " " and text.startswith("-", match.end())
         if _TELLING.search(name) and not _ABOUT.search(name) and not is_next:
             ends.append(match.end())
-    yield from (found.span() for end in ends if (found := _VALUE.match(text, end)))
+    until = 0
+    for end in sorted(ends):
+        if end >= until and (found := _VALUE.match(text, end)):
+            until = found.end()
+            yield found.span()
     yield from (match.span(1) for match in _PRIVATE_KEY.finditer(text))
