@@ -91,8 +91,18 @@ def _checks(desk: Desk, judge: Judge, ask: Callable[[Iterable[Image]], RegistryA
     )
 
 
-def _accept(_target: Target, _keys: ImageKeys, ask: Ask) -> Judged:
-    return Judged(ask)
+def _accept(_target: Target, keys: ImageKeys, ask: Ask) -> Judged:
+    return Judged(_as_it_stands(keys, ask) or ask)
+
+
+def _as_it_stands(keys: ImageKeys, ask: Ask) -> Ask | None:
+    """Return what is written now where it is what is asked for; None where it is not.
+
+    What stands in for an empty tag is left to do so.
+    """
+    if ask.tag != keys.tag or ask.digest not in (None, keys.pinned):
+        return None
+    return replace(ask, tag=tag_of(keys.values[keys.main]), digest=keys.pinned)
 
 
 def _ask_nobody(_images: Iterable[Image]) -> RegistryAnswer:
@@ -100,10 +110,9 @@ def _ask_nobody(_images: Iterable[Image]) -> RegistryAnswer:
 
 
 def _judge(desk: Desk, target: Target, keys: ImageKeys, ask: Ask) -> Judged:
+    if stands := _as_it_stands(keys, ask):
+        return Judged(stands)
     before, pinned = keys.tag, keys.pinned
-    if ask.tag == before and ask.digest in (None, pinned):
-        # What stands in for an empty tag is left to do so.
-        return Judged(replace(ask, tag=tag_of(keys.values[keys.main]), digest=pinned))
     policy = desk.config.service(target.service).tags
     if desk.options.allow_downgrade:
         policy = policy.model_copy(update={"allow_downgrade": True})

@@ -304,6 +304,57 @@ def test_a_number_that_is_counted_by_too_is_marked_with_a_small_one(
     assert (status, [edit["after"] for edit in report["edits"]]) == (0, ["4"]), report
 
 
+TWO = "{name: web, image: 'x/web:{{ .Values.proxy.tag }}'}, {name: api, image: 'x/IMAGE'}"
+DEFAULT = "IMAGE:{{ .Values.image.tag | default .Chart.AppVersion }}"
+
+
+@pytest.mark.parametrize(("service", "status"), [("web", 0), ("other", 3)])
+def test_a_blank_key_is_no_rival_of_the_service_s_own(
+    repository: Repository, service: str, status: int
+) -> None:
+    repository.service(service, "values-prod.yaml")
+    chart = "{apiVersion: v2, name: api, version: 0.1.0, appVersion: 1.0.0}"
+    repository.write(
+        {
+            f"charts/{service}/Chart.yaml": chart,
+            f"charts/{service}/values-prod.yaml": "image: {repository: x/api, tag: ''}\n"
+            "proxy: {tag: 1.4.2}\n",
+            f"charts/{service}/templates/{service}.yaml": POD.format(
+                name="main", containers=TWO.replace("IMAGE", DEFAULT.replace("IMAGE", "api"))
+            ),
+        }
+    )
+    found, report = repository.plan(f"{service}=1.5.0")
+    assert found == status, report
+
+
+def test_values_that_happen_to_be_a_fixed_tag_hide_no_key(repository: Repository) -> None:
+    repository.service("api", "values-prod.yaml")
+    containers = "{name: api, image: 'x/api:v{{ .Values.tag }}'}"
+    first = "initContainers: [{name: first, image: 'alpine:3'}], containers"
+    pod = POD.format(name="api", containers=containers).replace("containers", first, 1)
+    repository.write(
+        {
+            "charts/api/values-prod.yaml": "tag: 1.4.2\nreplicas: 3\nretries: 3\n",
+            "charts/api/templates/api.yaml": pod,
+        }
+    )
+    status, report = repository.plan("api=1.5.0")
+    assert (status, [edit["after"] for edit in report["edits"]]) == (0, ["1.5.0"]), report
+
+
+def test_a_folder_of_templates_called_charts_is_no_subchart(repository: Repository) -> None:
+    repository.service("api", "values-prod.yaml")
+    repository.write(
+        {
+            "charts/api/values-prod.yaml": "tag: 1.4.2\n",
+            "charts/api/templates/api.yaml": POD.format(name="main", containers=BACKEND),
+            "charts/api/templates/charts/web.yaml": WEB,
+        }
+    )
+    assert repository.plan("api=1.5.0")[0] == 3
+
+
 def test_a_list_s_item_is_told_by_its_name(repository: Repository) -> None:
     repository.service("shop", "values-prod.yaml")
     pod = POD.format(name="X", containers="{name: c, image: Y}").replace("X", "{{ .name }}")

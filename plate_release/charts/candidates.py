@@ -43,7 +43,9 @@ def tag_candidates(search: Search) -> list[Candidate]:
     else:
         known = marked(search, list(claims), claims if len(claims) == 1 else {})
         unsure = [path for path in hidden if path not in claims]
-    return _joined(search, known, _suspected(search, unsure)) if known else []
+    if not known:
+        return marked(search, unsure, {})
+    return _joined(search, known, _suspected(search, unsure))
 
 
 def _suspected(search: Search, paths: list[Path]) -> list[Candidate]:

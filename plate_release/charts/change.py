@@ -17,7 +17,7 @@ from plate_release.model import Check, Finding
 # How often a chart is rendered to see what differs each time: one random digit of two may be equal.
 _ATTEMPTS = 8
 _PARTS = re.compile(r"[-_:/@ ]")
-_LEAST_TAG = 3  # characters: a shorter one stands in anything
+_VERSION = re.compile(r"\d.*\d")  # a word says too little
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _secrets(rendered: Iterable[Rendered], objects: Objects) -> frozenset[str]:
     # What is rendered alike is one body.
     unique = {id(one.body): one for one in objects}
     texts |= {text for one in unique.values() for text in held_texts(one)}
-    tags = {tag for image in images if len(tag := tag_of(image)) >= _LEAST_TAG}
+    tags = {tag for image in images if _VERSION.search(tag := tag_of(image))}
     return frozenset(
         text
         for text in texts

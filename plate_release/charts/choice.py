@@ -14,9 +14,10 @@ _TAG = re.compile(r"tag|image|version", re.IGNORECASE)
 
 
 def only(searches: Sequence[Search], found: Sequence[Candidate], sought: Sought) -> Candidate:
-    """Choose the only candidate, or the only one that a file of the environment sets or fills.
+    """Choose the only candidate, or the only one that a file of the environment sets.
 
-    Raises PlanRefused where none or several fit.
+    Of one that it fills and others that it leaves blank it is the one, if that goes by the
+    service's name. Raises PlanRefused where none or several fit.
     """
     file = sought.values_file
     if file:
@@ -26,7 +27,7 @@ def only(searches: Sequence[Search], found: Sequence[Candidate], sought: Sought)
             _refuse_overridden(everyone, file)
     own = [one for one in found if one.is_own]
     filled = [one for one in own if as_text(one.value)]
-    for choice in (found, own, filled):
+    for choice in (found, own, filled if all(f.goes_by(sought.service) for f in filled) else []):
         if len(choice) == 1:
             return choice[0]
     name = searches[0].name
@@ -85,7 +86,7 @@ def refuse_stranger(
         told = [f"{one}: {_told(one.image)}" for one in beside]
         raise PlanRefused(
             f"{tag.key} holds the tag of {tag.containers[0]}, which may not be {service}.",
-            why="\n".join(["Workloads beside it run other images:", *some_of(told, _SHOWN)]),
+            why="\n".join(["Other containers run other images:", *some_of(told, _SHOWN)]),
             todo=f"Set {is_meant}; else {by_chart}.",
         )
 
@@ -93,18 +94,18 @@ def refuse_stranger(
 def _other_workloads(tag: Candidate, searches: Sequence[Search], service: str) -> list[Container]:
     """Return the first containers of running workloads that may be the service rather.
 
-    There are none where a container of `tag` goes by the service's name. What a subchart brings
-    counts only where all is of subcharts, or the tag itself.
+    There are none where a container of `tag` goes by the service's name. What subcharts bring
+    counts only where the tag is of one, too.
     """
-    if any(_goes_by(one, service) for one in tag.containers):
+    if tag.goes_by(service):
         return []
-    everyone = [(search, one) for search in searches for one in search.containers]
-    own = [one for search, one in everyone if not search.is_of_subchart(one)]
-    counted = own or [one for _, one in everyone]
+    is_below = all(map(tag.search.is_of_subchart, tag.containers))
     return [
         one
-        for one in counted
-        if one.is_first
+        for search in searches
+        for one in search.containers
+        if (is_below or not search.is_of_subchart(one))
+        and one.is_first
         and one.object.kind not in {"Job", "CronJob"}
         and not one.object.hooks
         and one not in tag.containers
@@ -113,15 +114,10 @@ def _other_workloads(tag: Candidate, searches: Sequence[Search], service: str) -
 
 
 def _follows(container: Container, tag: Candidate) -> bool:
-    """Whether a container's image holds the tag too."""
-    text = as_text(tag.value)
-    return text != "" and text in container.image
-
-
-def _goes_by(container: Container, service: str) -> bool:
-    repository = split_image(container.image).repository
-    words = f"-{'-'.join(re.split('[/_.]', repository))}-"
-    return service in {container.name, container.object.name} or f"-{service}-" in words
+    """Whether a container's tag holds the tag too."""
+    text, other = as_text(tag.value), split_image(container.image).tag or ""
+    whole = rf"(?<![0-9.]){re.escape(text)}(?!\.?[0-9])"
+    return text != "" and re.search(whole, other) is not None
 
 
 def _own(
@@ -161,7 +157,7 @@ def _choice(found: Sequence[Candidate], sought: Sought) -> str:
 
     def unlikely(one: Candidate) -> tuple[bool, ...]:
         called = _is_called(one, sought.service)
-        near = called or any(_goes_by(container, sought.service) for container in one.containers)
+        near = called or one.goes_by(sought.service)
         first = any(container.is_first for container in one.containers)
         return not called, not near, not one.is_own, not first, not _TAG.search(str(one.path[-1]))
 

@@ -30,7 +30,7 @@ _STORES = {
     *("hostPath", "nfs", "volumeHandle"),
 }
 _VERSIONED = re.compile(r"(?i:version|build|image|release|revision(?!history))|(?<![a-z])tag|Tag")
-_VERSION = re.compile(r"(?i:version)$|[tT]ag$")
+_VERSION = re.compile(r"(?i:version|release)$|[tT]ag$")
 _SIGNS = re.compile(r"[-_+]")
 _DIGEST_CUTS = (64, 16, 15, 12, 10, 8, 7)
 _CUT = 6  # characters at least of a tag that is cut

@@ -23,7 +23,8 @@ _KEEPERS = {  # beside most custom resources
 # Kinds and groups of custom resources that hold none.
 _FORGETFUL = {
     *("PodMonitor", "PrometheusRule", "ServiceMonitor"),
-    *("argoproj.io", "external-secrets.io", "gateway.networking.k8s.io", "keda.sh"),
+    *("AnalysisRun", "AnalysisTemplate", "Rollout", "Workflow", "WorkflowTemplate"),
+    *("external-secrets.io", "gateway.networking.k8s.io", "keda.sh"),
     *("networking.istio.io", "tekton.dev", "traefik.io"),
 }
 _PULLED = ["Always", "IfNotPresent"]

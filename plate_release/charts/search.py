@@ -1,5 +1,6 @@
 """A chart that is searched for the values that its images come from, and what is found."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -90,8 +91,13 @@ class Search:
 
     def is_of_subchart(self, container: Container) -> bool:
         """Whether a container is rendered by a chart within the chart."""
-        template = container.object.template.removeprefix(f"{self.chart.inputs.chart}/")
-        return "/charts/" in f"/{template}"
+        inputs, template = self.chart.inputs, container.object.template
+        inside = (
+            template.partition("/")[2]
+            if inputs.remote
+            else template.removeprefix(f"{inputs.chart}/")
+        )
+        return inside.startswith("charts/")
 
     @property
     def name(self) -> str:
@@ -148,7 +154,9 @@ class Candidate:
         for end, step in enumerate(self.path):
             item = self.search.value((*self.path[:end], step)) if isinstance(step, int) else None
             name = item.get("name") if isinstance(item, dict) else None
-            steps.append(Match("name", name) if isinstance(name, str) else step)
+            names = [at(one, ("name",)) for one in self.search.value(self.path[:end]) or ()]
+            is_one = isinstance(name, str) and names.count(name) == 1
+            steps.append(Match("name", str(name)) if is_one else step)
         return Key(tuple(steps), self.search.document)
 
     @property
@@ -157,6 +165,10 @@ class Candidate:
         is_default = isinstance(self.setter, Layer) and self.setter.is_default
         return self.setter is not None and not is_default
 
+    def goes_by(self, service: str) -> bool:
+        """Whether a container of it is called like the service, or has it in its image's name."""
+        return any(_is_called(one, service) for one in self.containers)
+
     def stands_in(self, file: str) -> bool:
         """Whether a values file sets it last."""
         return isinstance(self.setter, Layer) and self.setter.goes_by(file)
@@ -164,6 +176,11 @@ class Candidate:
     def __str__(self) -> str:
         where = self.setter.file if self.setter else "a subchart's default values"
         return f"{self.key} in {where}: {', '.join(map(str, self.containers))}"
+
+
+def _is_called(container: Container, service: str) -> bool:
+    words = re.sub(r"[/_.]", "-", split_image(container.image).repository)
+    return service in {container.name, container.object.name} or f"-{service}-" in f"-{words}-"
 
 
 def candidates_of(search: Search, claims: Claims) -> list[Candidate]:

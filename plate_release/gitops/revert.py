@@ -94,8 +94,9 @@ def target_of(service: ServiceEntry, history: Sequence[Recorded]) -> str:
 def rollback_target(service: str, now: str, history: Sequence[Recorded]) -> str | None:
     """Return the tag to which a rollback that names none goes from `now`.
 
-    That is `now` itself where the service has gone back already, and None where the ledger knows
-    no tag but the one that it was rolled back from.
+    That is `now` itself where the service has gone back already, else the tag before. Where that
+    was not verified, or never was good, it is neither of the two; None where the ledger knows no
+    good one.
     """
     brought = (
         (recorded.entry, one)
@@ -110,8 +111,15 @@ def rollback_target(service: str, now: str, history: Sequence[Recorded]) -> str 
     is_back = one.verdict is Judgement.LIVE or entry.state in (Outcome.RELEASED, Outcome.UNWATCHED)
     if went_back and is_back:
         return now
-    target = target_of(one, history)
-    return None if went_back and target == one.before else target
+    if not went_back and not _never_good(service, one.before, history):
+        return one.before
+    tried = {now, one.before}
+    others = [
+        recorded
+        for recorded in history
+        if not any(s.name == service and s.after in tried for s in recorded.entry.services)
+    ]
+    return last_good(others, service)
 
 
 def _never_good(name: str, tag: str, history: Sequence[Recorded]) -> bool:

@@ -49,6 +49,15 @@ RELEASED, HELD = Outcome.RELEASED, Outcome.HELD
         ("2", [past(RELEASED, "1", "2")], "1"),
         ("2", [], None),
         ("9", [past(RELEASED, "1", "2")], "2"),
+        (
+            "3",
+            [
+                past(RELEASED, "2", "3"),
+                past(HELD, "1", "2", Judgement.FAILED),
+                past(RELEASED, "0", "1"),
+            ],
+            "1",
+        ),
         # Asked a second time.
         ("1", [back(RELEASED, "2", "1"), past(RELEASED, "1", "2")], "1"),
         ("1", [back(HELD, "2", "1", Judgement.LIVE), past(RELEASED, "1", "2")], "1"),
@@ -64,6 +73,12 @@ RELEASED, HELD = Outcome.RELEASED, Outcome.HELD
             ],
             "1",
         ),
+        (
+            "2",
+            [back(HELD, "3", "2"), past(HELD, "2", "3"), past(RELEASED, "1", "2")],
+            None,
+        ),
+        ("1", [back(HELD, "2", "1"), past(RELEASED, "1", "2"), past(RELEASED, "x", "0")], "0"),
     ],
 )
 def test_where_a_rollback_goes(now: str, history: list[Recorded], target: str | None) -> None:
