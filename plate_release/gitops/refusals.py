@@ -98,6 +98,13 @@ _KINDS = (
         _PLACE,
     ),
     _kind(
+        # Where the server is no HTTP one, it hangs up behind that.
+        r"no commits selected",
+        RepositoryUnavailable,
+        "The server has no commit so new.",
+        "Run the same command again.",
+    ),
+    _kind(
         r"not our ref",
         Unanswered,
         "The branch was rewritten while it was read.",

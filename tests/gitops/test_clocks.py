@@ -3,8 +3,9 @@
 import pytest
 
 from plate_release.gitops.ledger import Ledger
+from plate_release.gitops.remote import Credentials
 from plate_release.gitops.repository import Repository
-from tests.gitops.conftest import AUTHOR, Open, Origin
+from tests.gitops.conftest import AUTHOR, PATIENT, Open, Origin, RealClock
 from tests.gitops.test_ledger import A, B, entry, put
 
 HOUR = 3600
@@ -39,6 +40,22 @@ def test_a_commit_of_a_skewed_clock_is_found_and_joined(
     change = repository.last_change("README.md", first.commit, third)
     assert change is not None
     assert change.commit == third
+
+
+class Still(RealClock):
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"asked again after {seconds} s")
+
+
+def test_that_all_is_older_is_an_answer_over_any_transport(origin: Origin) -> None:
+    now = int(origin.at("log", "-1", "--format=%ct", "main"))
+    old = commit_at(origin, now - 24 * HOUR)
+    head = commit_at(origin, now)
+    with Repository.open(
+        str(origin.bare), "main", Credentials(), clock=Still(), patience=PATIENT
+    ) as repository:
+        assert repository.head().commit == head
+        assert repository.contains(head, old) is True
 
 
 def test_a_ledger_older_than_the_branch_is_read_and_written(
