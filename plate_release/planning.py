@@ -77,6 +77,8 @@ def _last_good(desk: Desk, target: Target) -> Ask:
             f"The ledger knows no earlier good tag of {target.service}.",
             todo="Name the tag with --to TAG; `plate-release history` shows what there was.",
         )
+    if good == now:
+        desk.journal.event(f"{target.service} went back to {now} already; --to TAG names another")
     return Ask(target.service, good)
 
 

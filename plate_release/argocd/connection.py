@@ -58,7 +58,7 @@ def _url(server: str, plaintext: bool) -> str:
     if not server:
         raise UsageError(
             "no Argo CD server is configured",
-            todo="Set ARGOCD_SERVER to its host, host:port or URL; --no-wait releases without it.",
+            todo="Set ARGOCD_SERVER to its host, host:port or URL.",
         )
     scheme = "http" if plaintext else "https"
     try:

@@ -158,6 +158,7 @@ def test_a_rollback_goes_back_to_the_last_good_tag(team: Team) -> None:
     assert subject == f"rollback(prod): {team.service} 1.5.0 -> 1.4.2"
     again = team.run("rollback", team.service, "--yes")
     assert (again.status, again.report["outcome"]) == (0, "unchanged"), again.stderr
+    assert "went back to 1.4.2 already" in again.stderr
     assert team.tag() == "1.4.2"
 
 
