@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from plate_release.errors import RepositoryUnavailable
 from plate_release.gitops.git import GitFailed
@@ -12,6 +13,7 @@ _HEAD = "refs/plate/head"
 # Said of --shallow-since where all is older; the second where the server's word was lost.
 _ALL_OLDER = "no commits selected|error processing shallow info"
 _NOT_THERE = f"{_ALL_OLDER}|not our ref|unadvertised object|couldn't find remote ref"
+_STRANGER = re.compile("error in object: unshallow ([0-9a-f]{40})")
 _SHA = re.compile("[0-9a-f]{40}")
 _NAME = re.compile(r"[A-Za-z0-9_][\w./@+-]*", re.ASCII)
 _KINDS = ("heads", "tags")
@@ -127,7 +129,7 @@ class Lineage:
             return None
         for deeper in (None, *_DEPTHS):
             if deeper and self._cuts():
-                self._store.fetch(deeper, descendant, f"refs/heads/{self._store.branch}")
+                self._deepen(deeper, descendant)
             line = self._line(descendant)
             if ancestor in line:
                 return True
@@ -135,6 +137,18 @@ class Lineage:
             if line & self._cuts() <= self._line(ancestor):
                 return False
         return None
+
+    def _deepen(self, depth: str, commit: str) -> None:
+        while True:
+            try:
+                return self._store.ask(depth, commit, f"refs/heads/{self._store.branch}")
+            except GitFailed as failed:
+                # With --shallow-since a server may name a cut that it does not send.
+                stranger = _STRANGER.search(failed.complaint)
+                cuts = self._cuts()
+                if stranger is None or stranger[1] not in cuts:
+                    self._store.fail(failed)
+                self._shallow.write_text("".join(f"{one}\n" for one in cuts - {stranger[1]}))
 
     def last_change(self, path: str, since: str, until: str) -> Change | None:
         """Return the newest commit after `since`, up to `until`, that touched `path`."""
@@ -155,8 +169,11 @@ class Lineage:
 
     def _cuts(self) -> set[str]:
         """Return the commits whose parents are not here."""
-        shallow = self._store.git.directory / "shallow"
-        return set(shallow.read_text().split()) if shallow.exists() else set()
+        return set(self._shallow.read_text().split()) if self._shallow.exists() else set()
+
+    @property
+    def _shallow(self) -> Path:
+        return self._store.git.directory / "shallow"
 
 
 def _committed(content: bytes) -> int:
