@@ -81,6 +81,11 @@ class Desk:
                 yield Finding("warning", Check.UNKNOWN_SERVICE, text + mean)
 
     @property
+    def config_file(self) -> str:
+        """The configuration file in the repository, as messages name it."""
+        return os.path.normpath(self.request.place.config_path)
+
+    @property
     def argocd_server(self) -> str:
         """Argo CD's address, empty where none is given."""
         return self.world.environ.get("ARGOCD_SERVER") or self.config.argocd.server
@@ -147,11 +152,10 @@ class Desk:
         if refused := [one for one in found if one.level == "error"]:
             told = [f"{one.message} [{one.code}]" for one in refused]
             levels = ", ".join(dict.fromkeys(f"{one.code}: warning" for one in refused))
-            file = os.path.normpath(self.request.place.config_path)
             raise PlanRefused(
                 "The review found what must not be released.",
                 why="\n".join(some_of(told, _SHOWN)),
-                todo=f"Mend it, or set `checks: {{{levels}}}` in {file}.",
+                todo=f"Mend it, or set `checks: {{{levels}}}` in {self.config_file}.",
             )
 
     def is_left(self, entry: Entry) -> bool:

@@ -1,6 +1,5 @@
 """The environment's services: which Application ships each, and where its values stand."""
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -120,7 +119,7 @@ def _target(
 ) -> Target:
     spec, branch = manifest.application.spec, desk.request.place.branch
     return Target(
-        Sought(service, configured.tag_key, configured.values_file, _config_file(desk)),
+        Sought(service, configured.tag_key, configured.values_file, desk.config_file),
         manifest,
         repository,
         url,
@@ -132,10 +131,6 @@ def _target(
             and not (same_repository(source.repo_url, url) and source.follows(branch))
         },
     )
-
-
-def _config_file(desk: Desk) -> str:
-    return os.path.normpath(desk.request.place.config_path)
 
 
 def _elsewhere(
@@ -194,7 +189,7 @@ def _unknown(desk: Desk, service: str) -> UsageError:
     everywhere = applications(desk.tree, "") if discovery.folder else discovery
     files = {one.file for one in discovery.manifests}
     elsewhere = [one for one in everywhere.manifests if one.file not in files]
-    sought = Sought(service, config_file=_config_file(desk))
+    sought = Sought(service, config_file=desk.config_file)
     configured = {name for name, one in desk.config.services.items() if one.application} - {service}
     return unknown_service(
         discovery, sought, desk.config.environment, override, elsewhere, configured

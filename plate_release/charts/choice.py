@@ -136,7 +136,7 @@ def _own(
     yield [one for one in first if workloads == {one.object.identity}]
 
 
-def _is_called(candidate: Candidate, service: str) -> bool:
+def _is_named_exactly(candidate: Candidate, service: str) -> bool:
     return any(
         service in {one.name, _last(split_image(one.image).repository)}
         for one in candidate.containers
@@ -156,7 +156,7 @@ def _choice(found: Sequence[Candidate], sought: Sought) -> str:
     """Return the setting that would choose the likeliest."""
 
     def unlikely(one: Candidate) -> tuple[bool, ...]:
-        called = _is_called(one, sought.service)
+        called = _is_named_exactly(one, sought.service)
         near = called or one.goes_by(sought.service)
         first = any(container.is_first for container in one.containers)
         return not called, not near, not one.is_own, not first, not _TAG.search(str(one.path[-1]))
